@@ -1,0 +1,18 @@
+"""Limpet: a web server that lives on an ESP32. What users import is here; each name loads its module on first use."""
+
+NAME = "Limpet"
+VERSION = "0.1.0"
+
+_WHERE = {
+    "App": "firmware.server.app",
+    "HTTPError": "firmware.http.errors",
+    "Response": "firmware.http.message",
+}
+
+
+def __getattr__(name):
+    if name in _WHERE:
+        value = getattr(__import__(_WHERE[name], None, None, (name,)), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(name)

@@ -1,0 +1,124 @@
+"""What users import: App, its decorators, hooks and error pages, and how to run it.
+
+A handler gets the request, and what its route's pattern took from the path by name. It may be `async`. It returns a
+body (dict or list as JSON, text as HTML, bytes, None for 204), (body, status), (body, status, headers), or a Response.
+"""
+
+import asyncio
+
+from firmware import NAME, VERSION
+from firmware.server import transport
+from firmware.server.limits import Limits
+from firmware.server.listener import Server
+from firmware.server.router import Router
+
+
+class App(Router):
+    """An application: routes, hooks, error pages. Mount one below another with `app.mount("/prefix", other)`."""
+
+    parent = None
+    server = None
+
+    def __init__(self):
+        super().__init__()
+        self.limits = Limits()
+        self._hooks = {"before": [], "after": []}
+        self._errors = {}
+
+    def route(self, path, methods=("GET",)):
+        """Decorate a handler for `methods` on `path` (see `router`)."""
+
+        def decorate(handler):
+            self.add(path, methods, handler)
+            return handler
+
+        return decorate
+
+    def get(self, path):
+        """Decorate the handler of GET (and HEAD) on `path`."""
+        return self.route(path)
+
+    def post(self, path):
+        """Decorate the handler of POST on `path`."""
+        return self.route(path, ("POST",))
+
+    def put(self, path):
+        """Decorate the handler of PUT on `path`."""
+        return self.route(path, ("PUT",))
+
+    def patch(self, path):
+        """Decorate the handler of PATCH on `path`."""
+        return self.route(path, ("PATCH",))
+
+    def delete(self, path):
+        """Decorate the handler of DELETE on `path`."""
+        return self.route(path, ("DELETE",))
+
+    def static(self, prefix, folder, max_age_s=0):
+        """Serve the files of `folder` below `prefix`; clients ask again after `max_age_s` seconds."""
+        from firmware.server.static import Static
+
+        Router.mount(self, prefix, Static(self, folder, max_age_s))
+
+    def mount(self, prefix, child):
+        """Serve another App below `prefix`, with this one's hooks around its own. An app is mounted once."""
+        child.parent = self
+        Router.mount(self, prefix, child)
+
+    def before(self, hook):
+        """Decorate `hook(request)`, called with every head; what it returns, if not None, is the answer."""
+        self._hooks["before"].append(hook)
+        return hook
+
+    def after(self, hook):
+        """Decorate `hook(request, response)`, called before every response; it may return another."""
+        self._hooks["after"].append(hook)
+        return hook
+
+    def error(self, status):
+        """Decorate `page(request, error)`, which answers in place of the plain error page of `status`."""
+
+        def decorate(page):
+            self._errors[status] = page
+            return page
+
+        return decorate
+
+    def hooks(self, kind):
+        """Return the hooks of a kind, "before" or "after": the outer app's around the inner one's."""
+        hooks = self._hooks[kind]
+        if self.parent is None:
+            return hooks
+        outer = self.parent.hooks(kind)
+        return outer + hooks if kind == "before" else hooks + outer
+
+    def has_hooks(self):
+        """Tell whether any hook is there, here or in what is mounted."""
+        return bool(
+            self._hooks["before"]
+            or self._hooks["after"]
+            or any(child.has_hooks() for _, child in self._mounts if isinstance(child, App))
+        )
+
+    def error_page(self, status):
+        """Return the page for a status, or None."""
+        page = self._errors.get(status)
+        return self.parent.error_page(status) if page is None and self.parent else page
+
+    async def serve(self, host="0.0.0.0", port=80, ready=None):
+        """Serve until cancelled. `ready()` is called once it listens. Raises OSError where the address is taken."""
+        self.server = Server(self, "%s/%s" % (NAME, VERSION))
+        self.server.open(host, port)
+        if ready:
+            ready()
+        await self.server.serve()
+
+    def run(self, host="0.0.0.0", port=80):
+        """Serve until Ctrl-C; nothing else has to run."""
+        try:
+            transport.run(self.serve(host, port, lambda: print("http://%s:%d/" % (host, port))))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            pass
+        finally:
+            if self.server:
+                self.server.close()

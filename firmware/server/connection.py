@@ -1,0 +1,464 @@
+"""One client: read, parse, dispatch, write, keep alive.
+
+A Connection is a slot: its buffer, marks and request are made once and serve one client after another. What it does is
+a generator that never ends and never blocks: it yields what it waits for (NEW, IDLE or READ, WRITE, PAUSE, or something
+to await) and is sent the result; DONE asks for the next client as (socket, peer). The reactor resumes it straight from
+poll, so that a plain handler's request costs no task; only what has to be awaited gets one.
+
+Deadlines are counted in sweeps of the server's clock, which throws an HTTPError(408) in here when one has passed. An
+error anywhere becomes one response in `_failure`; the socket is closed in one `finally`.
+"""
+
+import asyncio
+import gc
+from json import dumps
+
+from firmware.http.errors import HTTPError
+from firmware.http.message import JSON, Request, Response, to_response
+from firmware.http.native import const
+from firmware.http.parser import METHODS, new_marks, scan
+from firmware.server import errorpage, transport, writer
+from firmware.server.router import choose, choose_unrouted
+from firmware.server.transport import is_pending
+
+DONE = 0
+READ = transport.READ
+WRITE = transport.WRITE
+PAUSE = 3
+IDLE = 4  # to read a next request; may be evicted
+NEW = 5  # to read the first request; may be evicted once it had the time to ask
+
+# `parser`'s places in marks, folded by the compiler only where they are written; a test compares.
+_TARGET = const(4)
+_PATH_END = const(5)
+_METHOD_CODE = const(7)
+_FLAGS = const(8)
+_USUAL = const(1)
+_USUAL_MASK = const(1141)
+_CLOSE = const(128)
+
+# JSON bodies up to this many bytes are sent from a buffer that is there for them.
+_MAX_JSON = const(1024)
+JSON_BYTES = 1024 + 160  # with a head that has a date, without the server's name
+
+# An endpoint's answers have few different lengths: their heads' last lines are kept.
+_MAX_LENGTHS = const(16)
+
+# What follows `Content-Length: ` in their heads.
+_LENGTH = b"%d\r\n\r\n"
+_LAST = b"%d\r\nConnection: close\r\n\r\n"
+
+# Room behind the longest head for a body's framing to be read into while the head still stands.
+_SPARE = 128
+
+# A second: longer than a round trip, shorter than anybody needs to notice a close.
+_LINGER_SWEEPS = 2
+
+# Errors of heads that leave bytes on their way.
+_MORE_TO_COME = (413, 414, 417, 431, 501)
+
+
+class Lost(Exception):
+    """The client is gone; there is nobody to answer."""
+
+
+class Connection:
+    """A slot for one client at a time."""
+
+    def __init__(self, server):
+        limits = server.limits
+        self.server = server
+        self.buffer = bytearray(limits.head_bytes + _SPARE)
+        self.view = memoryview(self.buffer)
+        self.marks = new_marks(limits.target_bytes, limits.fields)
+        self.request = None
+        self.sock = None
+        self.end = 0  # bytes in the buffer
+        self.deadline = 0  # in sweeps; 0 is none
+        self.want = DONE
+        self.task = None  # awaits what a handler gave
+        self._watched = 0
+        self._waits = False  # whether `ready` may go on
+        self._script = self._run()
+        next(self._script)
+
+    # -- called by the server and the reactor
+
+    def start(self, client):
+        """Serve `client`, a (socket, peer), as far as that goes without waiting."""
+        self._follow(self._script.send(client))
+
+    def ready(self):
+        """Go on: the socket is ready, or the others had their turn."""
+        if self._waits:
+            want = self._script.send(None)
+            if want is not self.want:
+                self._follow(want)
+
+    def interrupt(self):
+        """Throw a timeout at whatever is waited for."""
+        self._follow(self._script.throw(HTTPError(408, "The request took too long.")))
+
+    def abort(self):
+        """Drop the client, whatever it waits for."""
+        if self.task:
+            self.task.cancel()
+        if self._watched:
+            self.server.reactor.watch(self.sock, self, 0)
+            self._watched = 0
+        if self.sock:
+            self.sock.close()
+
+    def _follow(self, want):
+        """See to it that what the script waits for brings it on."""
+        self.want = want
+        self._waits = True
+        mode = 0
+        if want is IDLE or want is NEW or want is READ:
+            mode = READ
+        elif want is WRITE:
+            mode = WRITE
+        if mode != self._watched and self.sock:
+            self.server.reactor.watch(self.sock, self, mode)
+            self._watched = mode
+        if want is PAUSE:
+            self.server.reactor.soon(self)
+        elif want is DONE:
+            self._waits = False
+        elif mode == 0:
+            self._waits = False
+            self.task = asyncio.create_task(self._wait_for(want))
+
+    async def _wait_for(self, pending):
+        try:
+            value = await pending
+        except asyncio.CancelledError:
+            self.task = None
+            # Nobody here cancels a handler but a server that stops.
+            self._follow(self._script.throw(RuntimeError("the handler was cancelled")))
+        except Exception as error:
+            self.task = None
+            self._follow(self._script.throw(error))
+        else:
+            self.task = None
+            self._follow(self._script.send(value))
+
+    # -- the script
+
+    def _run(self):
+        while True:
+            sock, self.peer = yield DONE
+            self.sock = sock
+            try:
+                yield from self._converse(sock)
+            except HTTPError:
+                pass  # a deadline, where nobody waits for an answer
+            except (OSError, Lost):
+                self.server.counters["lost"] += 1
+            except Exception as error:
+                self.server.log_error("connection", error)
+            finally:
+                self.deadline = 0
+                if self._watched:
+                    self.server.reactor.watch(sock, self, 0)
+                    self._watched = 0
+                self.sock = None
+                sock.close()
+
+    def _converse(self, sock):
+        # At every request, a local costs a tenth of a global, a builtin or an attribute.
+        server = self.server
+        limits = server.limits
+        head_bytes = limits.head_bytes
+        idle_sweeps = limits.idle_sweeps
+        literals = server.app.literals
+        buffer = self.buffer
+        view = self.view
+        marks = self.marks
+        json_view = server.json_view
+        lengths = server.json_lengths
+        request = self.request
+        if request:
+            request.clear(self.peer)
+        readinto = sock.readinto
+        write = sock.write
+        look, encode, raw, kind_of, size_of, json_kind = scan, dumps, bytes, type, len, dict
+        want = NEW
+        end = 0
+        left = limits.requests
+        self.deadline = server.clock + limits.head_sweeps
+        while True:
+            head_end = look(buffer, 0, end, marks) if end else 0
+            while not 0 < head_end <= head_bytes:
+                if head_end or end >= head_bytes:
+                    yield from self._refuse(HTTPError(-head_end if head_end < 0 else 431))
+                    return
+                got = readinto(view[end:] if end else buffer)
+                if got:
+                    end += got
+                    head_end = look(buffer, 0, end, marks)
+                    if head_end == 0 and end == got:
+                        self.deadline = server.clock + limits.head_sweeps
+                elif got == 0:
+                    return
+                elif end == 0:
+                    yield want
+                else:
+                    try:
+                        yield READ
+                    except HTTPError as error:
+                        yield from self._refuse(error)
+                        return
+            server.requests += 1
+            left -= 1
+            if request is None:
+                request = self.request = Request(view, marks, self.peer)
+            elif request.dirty:
+                request.clear(self.peer)
+            flags = marks[_FLAGS]
+            method = marks[_METHOD_CODE]
+            request.method = method = METHODS[method] if method else request.other_method()
+            request.target = target = raw(view[marks[_TARGET] : marks[_PATH_END]])
+            body = content = result = None
+            if left == 0 or server.draining:
+                flags |= _CLOSE
+            usual = flags & _USUAL_MASK == _USUAL
+            if not usual:
+                self.end = end
+                try:
+                    body = request.frame(flags)
+                except HTTPError as error:
+                    yield from self._refuse(error, request.headers)
+                    return
+                target = request.target
+            elif flags & _CLOSE:
+                request.close()
+            found = literals[target] if target in literals else server.app.match(target)
+            if server.hooked:
+                usual = False
+                result = yield from self._before(found, request)
+            try:
+                if result is None:
+                    if found:
+                        route = found[1]
+                        handler = route[method] if method in route else choose(route, method)
+                        params = found[2]
+                    else:
+                        handler = choose_unrouted(request)
+                        params = None
+                    if body:
+                        yield from self._hold_body(request, body, head_end)
+                    if params:
+                        request.dirty = True
+                        request.params = params
+                        result = handler(request, **params)
+                    else:
+                        result = handler(request)
+                if usual and kind_of(result) is json_kind:
+                    content = encode(result).encode()
+                else:
+                    result = yield from self._settle(result)
+                    result = to_response(result)
+            except Lost:
+                raise
+            except Exception as error:
+                result = yield from self._failure(found, request, error)
+            size = size_of(content) if content else 0
+            if 0 < size <= _MAX_JSON:
+                # The rule, JSON and nothing special, is put together in one place, without garbage of its size.
+                if flags & _CLOSE:
+                    data = _LAST % size
+                elif size in lengths:
+                    data = lengths[size]
+                else:
+                    data = _LENGTH % size
+                    if size_of(lengths) < _MAX_LENGTHS:
+                        lengths[size] = data
+                at = server.json_at
+                stop = at + size_of(data)
+                json_view[at:stop] = data
+                at = stop + size
+                json_view[stop:at] = content
+                data = json_view[:at]
+                sent = write(data)
+                if sent != at:
+                    yield from writer.push(self, raw(data[sent or 0 :]))
+                if flags & _CLOSE:
+                    return
+            else:
+                if size:
+                    result = Response(content, content_type=JSON)
+                yield from self._answer(found, request, result, body)
+                if body and not body.done:
+                    yield from self._skip_body(request, body, head_end)
+                if not request.keep_alive:
+                    return
+                if self.request is None:
+                    request.expire()
+                    request = None
+                if body:
+                    end = self.end
+            if end == head_end:
+                end = 0
+                self.deadline = server.clock + idle_sweeps
+                yield IDLE
+            else:
+                # Pipelined: begin at once, but let the others have their turn.
+                self.end = end
+                self._keep(0, head_end)
+                end = self.end
+                self.deadline = server.clock + limits.head_sweeps
+                yield PAUSE
+            want = IDLE
+
+    def _answer(self, found, request, response, body):
+        """Send a response, once the hooks have seen it."""
+        if self.server.hooked:
+            response = yield from self._after(found, request, response)
+        limits = self.server.limits
+        if body and not body.done and (request.expects or not 0 < (request.length or 0) <= limits.body_bytes):
+            request.keep_alive = False
+        try:
+            try:
+                head = response.head(self.server.common, request.connection())
+            except ValueError as error:
+                response.close()
+                response = yield from self._failure(found, request, error)
+                head = response.head(self.server.common, request.connection())
+            yield from writer.send(self, head, response, request.method == "HEAD")
+        finally:
+            response.close()
+
+    # -- what an application adds
+
+    def _app(self, found):
+        return found[0] if found else self.server.app
+
+    def _settle(self, result):
+        if is_pending(result):
+            self.request = None
+            self.deadline = 0
+            result = yield result
+        return result
+
+    def _before(self, found, request):
+        """Return the first answer of a hook, or None."""
+        try:
+            for hook in self._app(found).hooks("before"):
+                result = yield from self._settle(hook(request))
+                if result is not None:
+                    return result
+        except Exception as error:
+            return (yield from self._failure(found, request, error))
+        return None
+
+    def _after(self, found, request, response):
+        for hook in self._app(found).hooks("after"):
+            try:
+                result = yield from self._settle(hook(request, response))
+                if result is not None:
+                    response = to_response(result)
+            except Exception as error:
+                response.close()
+                response = yield from self._failure(found, request, error)
+        return response
+
+    def _failure(self, found, request, error):
+        """Return the response to an error: the application's page for its status, or the plain one."""
+        if not isinstance(error, HTTPError):
+            self.server.log_error("%s %s" % (request.method, request.target), error)
+            if isinstance(error, MemoryError):
+                gc.collect()
+                error = HTTPError(503, "Out of memory.", {"Retry-After": "1"})
+            else:
+                error = HTTPError(500)
+        page = self._app(found).error_page(error.status)
+        if page:
+            try:
+                result = yield from self._settle(page(request, error))
+                response = to_response(result)
+                if response.status == 200:
+                    response.status = error.status
+                for name, value in (error.headers or {}).items():
+                    response.set_header(name, value)
+                return response
+            except Exception as second:
+                self.server.log_error("error page", second)
+        return errorpage.respond(error, request.headers)
+
+    def _refuse(self, error, headers=None):
+        """Answer what could not be framed: nobody knows where a next request would start."""
+        response = errorpage.respond(error, headers)
+        yield from writer.push(self, response.head(self.server.common, b"Connection: close\r\n") + response.body)
+        if error.status in _MORE_TO_COME:
+            yield from self._linger()
+
+    # -- bodies
+
+    def _hold_body(self, request, body, at):
+        """Read the whole body into `request.body`. Raises 413, 400 and 408, none of which can be kept alive."""
+        limit = self.server.limits.body_bytes
+        try:
+            if request.length and request.length > limit:
+                raise HTTPError(413, "The body may have %d bytes here." % limit)
+            if request.expects and self.end == at:
+                # RFC 9110 10.1.1: only now is it sure that the body is wanted.
+                yield from writer.push(self, b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.expects = False
+            held = bytearray()
+            while True:
+                data_end, used = body.decode(self.buffer, at, self.end)
+                if len(held) + data_end - at > limit:
+                    raise HTTPError(413, "The body may have %d bytes here." % limit)
+                held.extend(self.view[at:data_end])
+                self._keep(at, used)
+                if body.done:
+                    break
+                yield from self._fill()
+            request.body = bytes(held)
+        except HTTPError:
+            request.keep_alive = False
+            raise
+
+    def _skip_body(self, request, body, at):
+        """Read away a body that nobody wanted: all of it to go on, or a second's worth before closing."""
+        if not request.keep_alive:
+            yield from self._linger()
+            return
+        while not body.done:
+            _, used = body.decode(self.buffer, at, self.end)
+            self._keep(at, used)
+            if not body.done:
+                yield from self._fill()
+
+    def _keep(self, at, used):
+        """Move the bytes from `used` on down to `at`."""
+        rest = self.end - used
+        if rest and used != at:
+            self.view[at : at + rest] = self.view[used : self.end]
+        self.end = at + rest
+
+    def _fill(self):
+        """Read at least one byte behind what the buffer holds."""
+        while True:
+            try:
+                got = self.sock.readinto(self.view[self.end :])
+            except OSError:
+                raise Lost from None
+            if got:
+                self.end += got
+                self.deadline = 0
+                return
+            if got == 0:
+                raise Lost
+            self.deadline = self.server.clock + self.server.limits.silence_sweeps
+            yield READ
+
+    def _linger(self):
+        """Take what a client still sends, so that closing does not reset the answer away; for a second at most."""
+        self.deadline = self.server.clock + _LINGER_SWEEPS
+        while True:
+            got = self.sock.readinto(self.buffer)
+            if got == 0:
+                return
+            yield READ if got is None else PAUSE

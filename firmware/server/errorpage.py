@@ -1,0 +1,38 @@
+"""The plain error response: a small HTML page, or JSON for who asks for JSON."""
+
+from firmware.http.errors import REASONS
+from firmware.http.message import HTML, JSON, Response
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>%d %s</title>
+<h1>%s</h1>
+<p>%s</p>
+</html>
+"""
+
+
+def respond(error, headers):
+    """Return the Response for an HTTPError; `headers` are the request's, or None where there is no telling."""
+    reason = REASONS.get(error.status, b"Error").decode()
+    accept = headers and headers.get("accept")
+    if accept and _wants_json(accept):
+        content = {"error": {"status": error.status, "reason": reason, "detail": error.detail}}
+        response = Response(content, error.status, content_type=JSON)
+    else:
+        page = _PAGE % (error.status, reason, reason, _escape(error.detail))
+        response = Response(page, error.status, content_type=HTML)
+    if error.headers:
+        for name, value in error.headers.items():
+            response.set_header(name, value)
+    return response
+
+
+def _wants_json(accept):
+    from firmware.http.negotiate import prefers_json
+
+    return prefers_json(accept)
+
+
+def _escape(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,204 @@
+"""Accepts clients into slots, evicts, refuses, sweeps deadlines, and stops in good order.
+
+The reactor calls `ready` for every client that waits to be accepted. `serve` itself is the one sweep task: it holds
+every deadline. A handler that is `async` has a task while it is awaited; there are no others.
+"""
+
+import asyncio
+import time
+
+from firmware.http.message import JSON, Response, format_date
+from firmware.server import transport
+from firmware.server.connection import DONE, IDLE, JSON_BYTES, NEW, Connection
+from firmware.server.limits import SWEEP_MS
+from firmware.server.writer import OUT_BYTES
+
+# An accept that fails for want of descriptors or memory fails again at once: wait, twice as many sweeps each time.
+_MAX_BACKOFF_SWEEPS = 8
+
+# Refused clients that are held for a sweep, so that closing does not reset the 503 away before it is read.
+_MAX_REFUSED = 2
+
+# How long requests under way may take to end when the server stops.
+_DRAIN_MS = 2000
+_DRAIN_STEP_MS = 50
+
+# A clock that shows an earlier year was never set.
+_FIRST_YEAR = 2024
+
+
+class Server:
+    """Serves one application on one address."""
+
+    def __init__(self, app, name):
+        limits = app.limits
+        limits.settle()
+        self.app = app
+        self.limits = limits
+        self.clock = 1  # sweeps since the start
+        self.requests = 0
+        self.counters = {"accepted": 0, "refused": 0, "evicted": 0, "timeouts": 0, "lost": 0, "errors": 0}
+        self.draining = False
+        self.reactor = None
+        self.out_view = memoryview(bytearray(OUT_BYTES))
+        # The head of a JSON answer, and room for the rest of it.
+        self.json_view = memoryview(bytearray(len(name) + JSON_BYTES))
+        self.json_at = 0
+        self.json_lengths = {}
+        self.slots = [Connection(self) for _ in range(limits.connections)]
+        self._name = b"Server: %s\r\n" % name.encode()
+        self._socket = None
+        self._refused = []
+        self._accept_again = 0  # the sweep to accept at, while that fails
+        self._backoff_sweeps = 1
+        self._prepare()
+
+    # -- life
+
+    def open(self, host, port):
+        """Begin to listen, in a running event loop. Raises OSError where the address is taken or is not ours."""
+        self._socket = transport.listen(host, port)
+        self.reactor = transport.Reactor()
+        self.reactor.watch(self._socket, self, transport.READ)
+
+    async def serve(self):
+        """Serve until cancelled; leaves no socket and no task behind."""
+        try:
+            while True:
+                await transport.sleep_ms(SWEEP_MS)
+                self._sweep()
+        except asyncio.CancelledError:
+            await self._drain()
+            raise
+        finally:
+            self.close()
+
+    async def _drain(self):
+        """Take nobody new, and give requests under way a moment to be answered."""
+        self._close_listener()
+        self.draining = self.is_special = True
+        for slot in self.slots:
+            if slot.want is IDLE or slot.want is NEW:
+                slot.interrupt()
+        for _ in range(_DRAIN_MS // _DRAIN_STEP_MS):
+            if not any(slot.sock for slot in self.slots):
+                return
+            await transport.sleep_ms(_DRAIN_STEP_MS)
+
+    def close(self):
+        """Stop at once: close every socket, cancel every task."""
+        self._close_listener()
+        for slot in self.slots:
+            slot.abort()
+        for _, sock in self._refused:
+            sock.close()
+        self.slots = self._refused = ()
+
+    def _close_listener(self):
+        if self._socket:
+            if not self._accept_again:
+                self.reactor.watch(self._socket, self, 0)
+            self._socket.close()
+            self._socket = None
+
+    # -- accepting
+
+    def ready(self):
+        """Accept one client; called by the reactor."""
+        client = self._accept()
+        if client:
+            self._backoff_sweeps = 1
+            self.counters["accepted"] += 1
+            slot = self._free_slot() or self._evict()
+            if slot:
+                slot.start(client)
+            else:
+                self._refuse(client[0])
+
+    def _accept(self):
+        try:
+            return transport.accept(self._socket)
+        except OSError as error:
+            if error.args[0] not in transport.TRY_AGAIN:
+                self.log_error("accept", error)
+                self.reactor.watch(self._socket, self, 0)
+                self._accept_again = self.clock + self._backoff_sweeps
+                self._backoff_sweeps = min(2 * self._backoff_sweeps, _MAX_BACKOFF_SWEEPS)
+
+    def _free_slot(self):
+        for slot in self.slots:
+            if slot.sock is None:
+                return slot
+        return None
+
+    def _evict(self):
+        """Close the longest-idle client and return its slot, or None where nobody is idle."""
+        idle = fresh = None
+        for slot in self.slots:
+            if slot.want is IDLE:
+                if idle is None or slot.deadline < idle.deadline:
+                    idle = slot
+            # Who came within this sweep has not had the time to ask.
+            elif slot.want is NEW and slot.deadline < self.clock + self.limits.head_sweeps:
+                if fresh is None or slot.deadline < fresh.deadline:
+                    fresh = slot
+        slot = idle or fresh
+        if slot:
+            self.counters["evicted"] += 1
+            slot.interrupt()
+        return slot
+
+    def _refuse(self, sock):
+        self.counters["refused"] += 1
+        response = Response("Busy.", 503, {"Retry-After": "1"}, "text/plain; charset=utf-8")
+        try:
+            sock.write(response.head(self.common, b"Connection: close\r\n") + response.body)
+        except OSError:
+            pass
+        if len(self._refused) >= _MAX_REFUSED:
+            self._dismiss()
+        self._refused.append((self.clock, sock))
+
+    def _dismiss(self):
+        """Close the client that was refused first, once what it sent has been taken."""
+        _, sock = self._refused.pop(0)
+        try:
+            sock.readinto(self.out_view)
+        except OSError:
+            pass
+        sock.close()
+
+    # -- the sweep
+
+    def _sweep(self):
+        """Keep every deadline, the date, and the refused."""
+        self.clock += 1
+        for slot in self.slots:
+            if 0 < slot.deadline <= self.clock and slot.want is not DONE:
+                self.counters["timeouts"] += 1
+                slot.deadline = 0
+                slot.interrupt()
+        while self._refused and self._refused[0][0] + 1 < self.clock:
+            self._dismiss()
+        if 0 < self._accept_again <= self.clock:
+            self._accept_again = 0
+            self.reactor.watch(self._socket, self, transport.READ)
+        self._prepare()
+
+    def _prepare(self):
+        """Make what all responses have in common."""
+        moment = time.gmtime()
+        self.common = self._name
+        if moment[0] >= _FIRST_YEAR:
+            self.common = self._name + b"Date: " + format_date(moment) + b"\r\n"
+        head = b"HTTP/1.1 200 OK\r\n" + self.common + b"Content-Type: " + JSON + b"\r\nContent-Length: "
+        self.json_at = len(head)
+        self.json_view[: len(head)] = head
+        self.hooked = self.app.has_hooks()
+        self.is_special = self.hooked or self.draining
+
+    def log_error(self, where, error):
+        """Say on the console what went wrong, with its traceback."""
+        self.counters["errors"] += 1
+        print("limpet:", where)
+        transport.print_exception(error)

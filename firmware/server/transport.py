@@ -1,0 +1,238 @@
+"""The one file that knows MicroPython's sockets and asyncio from CPython's.
+
+A socket here never blocks. `readinto(buffer)` returns a count, 0 at the end of the stream, None where nothing is there
+yet; `write(data)` returns a count, which may be short, or None where nothing fits; both raise OSError.
+
+`Reactor` calls `ready()` of who watches a socket, straight from the event loop's poll: no task switch a request. A call
+may come without cause. It shares the loop with everybody's asyncio tasks.
+"""
+
+import asyncio
+import errno
+import socket
+import sys
+import time
+
+try:
+    from asyncio import core
+
+    core._io_queue  # noqa: B018 - CPython has neither
+    MICROPYTHON = True
+except (ImportError, AttributeError):
+    MICROPYTHON = False
+
+# How long the loop does not sleep in poll after something happened. The ESP32's poll looks once in 10 ms.
+HOT_MS = 30 if sys.platform == "esp32" else 0
+# Connections at once. lwIP on the ESP32 has some 10 sockets, and needs one each to listen, for DNS and for time.
+MAX_CONNECTIONS = 6 if sys.platform == "esp32" else 64
+# Connections that wait for accept. asyncio's 5 drops the SYNs of a browser's burst; each costs a control block in lwIP.
+BACKLOG = 8 if sys.platform == "esp32" else 128
+
+# What accept may fail with without anything being wrong: the client was quicker to leave.
+TRY_AGAIN = (errno.EAGAIN, errno.ECONNABORTED)
+
+
+READ = 1
+WRITE = 2
+
+
+def listen(host, port):
+    """Return a socket that listens on `host` (address or name) and `port`. Raises OSError where that is not possible."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def no_delay(sock):
+    """Let a second write go out before the first is acknowledged (Nagle's algorithm off)."""
+    sock.setsockopt(getattr(socket, "IPPROTO_TCP", 6), getattr(socket, "TCP_NODELAY", 1), 1)
+
+
+if MICROPYTHON:
+    import select
+    from sys import print_exception  # noqa: F401 - for the others to import
+
+    ticks_ms = time.ticks_ms
+    sleep_ms = asyncio.sleep_ms
+    run = asyncio.run
+    _ticks_diff = time.ticks_diff
+    _GENERATOR = type((lambda: (yield))())
+
+    class Reactor(core.IOQueue):
+        """asyncio's queue of waiting sockets, put in its place in the running loop, with watchers beside its tasks."""
+
+        def __init__(self):
+            old = core._io_queue
+            self.poller = old.poller
+            self.map = old.map
+            self._watchers = {}
+            self._soon = []
+            self._hot = False
+            self._hot_since = time.ticks_ms()
+            core._io_queue = self
+
+        def watch(self, sock, watcher, mode):
+            """Call `watcher.ready()` when `sock` can be read or written, as `mode` says; with mode 0 no more."""
+            if mode:
+                self._watchers[id(sock)] = watcher
+                self.poller.register(sock, select.POLLIN if mode == READ else select.POLLOUT)
+            else:
+                self._watchers.pop(id(sock), None)
+                self.poller.unregister(sock)
+
+        def soon(self, watcher):
+            """Call `watcher.ready()` once, after the others had their turn."""
+            self._soon.append(watcher)
+
+        # A function of more than 11 names and stack slots has its frame on the heap, and the allocator then searches all
+        # garbage again from there, at every call: the three below stay under that.
+
+        def wait_io_event(self, wait_ms):
+            """Serve what is ready, or becomes so within `wait_ms` (-1: at any time); asyncio's loop calls this."""
+            if self._soon:
+                self._go_on()
+            elif HOT_MS and wait_ms:
+                self._spin(wait_ms)
+            else:
+                for ready in self.poller.ipoll(wait_ms):
+                    self._serve(ready)
+
+        def _serve(self, ready):
+            # `ready` is ipoll's one tuple: (socket, event).
+            if HOT_MS:
+                self._hot = True
+            key = id(ready[0])
+            if key in self._watchers:
+                self._watchers[key].ready()
+            elif key in self.map:
+                self._wake(self.map[key], ready[0], ready[1])
+
+        def _go_on(self):
+            soon, self._soon = self._soon, []
+            for ready in self.poller.ipoll(0):
+                self._serve(ready)
+            for watcher in soon:
+                watcher.ready()
+
+        def _spin(self, wait_ms):
+            """Do not sleep in poll before `HOT_MS` have passed without anything to do."""
+            start = now = time.ticks_ms()
+            while _ticks_diff(now, self._hot_since) < HOT_MS:
+                self._hot = False
+                for ready in self.poller.ipoll(0):
+                    self._serve(ready)
+                if self._hot:
+                    self._hot_since = now
+                if self._hot or 0 < wait_ms <= _ticks_diff(now, start):
+                    return
+                now = time.ticks_ms()
+            self._hot = False
+            for ready in self.poller.ipoll(wait_ms):
+                self._serve(ready)
+            if self._hot:
+                self._hot_since = time.ticks_ms()
+
+        def _wake(self, tasks, sock, event):
+            """Wake the tasks that wait for `sock` the way of `asyncio.core`: one to read, one to write."""
+            for at, other in ((0, select.POLLOUT), (1, select.POLLIN)):
+                if event & ~other and tasks[at] is not None:
+                    core._task_queue.push(tasks[at])
+                    tasks[at] = None
+            if tasks[0] is None and tasks[1] is None:
+                self._dequeue(sock)
+            else:
+                self.poller.modify(sock, select.POLLIN if tasks[1] is None else select.POLLOUT)
+
+    def accept(listener):
+        """Return (socket, peer) of the next connection; `peer` is for `address_of`. Raises OSError."""
+        sock, peer = listener.accept()
+        sock.setblocking(False)
+        return sock, peer
+
+    def address_of(peer):
+        """Return the peer's address as text."""
+        if type(peer) is tuple:
+            return peer[0]
+        family, address = socket.sockaddr(peer)[:2]
+        return socket.inet_ntop(family, address)
+
+    def is_pending(result):
+        """Tell whether what a handler returned has still to be awaited."""
+        return type(result) is _GENERATOR
+
+else:
+    import traceback
+    import types
+
+    def ticks_ms():
+        return int(time.monotonic() * 1000)
+
+    def sleep_ms(duration_ms):
+        return asyncio.sleep(duration_ms / 1000)
+
+    def run(coroutine):
+        if sys.platform == "win32":
+            # Windows' own default loop cannot watch a socket.
+            asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+        return asyncio.run(coroutine)
+
+    def print_exception(error):
+        traceback.print_exception(type(error), error, error.__traceback__, file=sys.stdout)
+
+    class _Socket:
+        """CPython's socket with the reading and writing of MicroPython's streams."""
+
+        def __init__(self, sock):
+            self._sock = sock
+            self.fileno = sock.fileno
+            self.setsockopt = sock.setsockopt
+            self.close = sock.close
+
+        def readinto(self, buffer):
+            try:
+                return self._sock.recv_into(buffer)
+            except (BlockingIOError, InterruptedError):
+                return None
+
+        def write(self, data):
+            try:
+                return self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                return None
+
+    class Reactor:
+        def __init__(self):
+            self._loop = asyncio.get_running_loop()
+
+        def watch(self, sock, watcher, mode):
+            loop = self._loop
+            if mode == READ:
+                loop.add_reader(sock, watcher.ready)
+            else:
+                loop.remove_reader(sock)
+            if mode == WRITE:
+                loop.add_writer(sock, watcher.ready)
+            else:
+                loop.remove_writer(sock)
+
+        def soon(self, watcher):
+            self._loop.call_soon(watcher.ready)
+
+    def accept(listener):
+        sock, peer = listener.accept()
+        sock.setblocking(False)
+        return _Socket(sock), peer
+
+    def address_of(peer):
+        return peer[0]
+
+    def is_pending(result):
+        return type(result) is types.CoroutineType

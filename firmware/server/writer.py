@@ -1,0 +1,92 @@
+"""Writes responses: head and first body bytes in one, the rest as the client takes it.
+
+Generators that a connection's script runs; they yield what they wait for and raise OSError where the client is gone.
+"""
+
+from firmware.http.message import NO_BODY
+from firmware.server import transport
+
+WRITE = transport.WRITE
+PAUSE = 3
+
+# Two full segments of 1,440 bytes, lwIP's on the ESP32: no odd small one behind each write.
+OUT_BYTES = 2880
+
+# Body bytes that are copied behind the head for one write: a segment less a head. Beyond it copying costs more.
+_FIRST = 1024
+
+# Files are sent this many buffers at a time, then the others have their turn.
+_BURST = 8
+
+
+def push(slot, data):
+    """Write all of `data`, which nobody may change meanwhile."""
+    server = slot.server
+    while True:
+        sent = slot.sock.write(data)
+        if sent == len(data):
+            slot.deadline = 0
+            return
+        if sent:
+            data = memoryview(data)[sent:]
+        slot.deadline = server.clock + server.limits.silence_sweeps
+        yield WRITE
+
+
+def send(slot, head, response, head_only):
+    """Write `head` and, unless the status or `head_only` forbids it, the body of `response`."""
+    body = response.body
+    if head_only or response.status in NO_BODY:
+        body = b""
+    if type(body) is not bytes and type(body) is not bytearray:
+        yield from _send_file(slot, head, body, response.length)
+        return
+    data = head + (body if len(body) <= _FIRST else memoryview(body)[:_FIRST])
+    sent = slot.sock.write(data)
+    if sent != len(data):
+        yield from push(slot, memoryview(data)[sent or 0 :])
+    if len(body) > _FIRST:
+        transport.no_delay(slot.sock)
+        yield from push(slot, memoryview(body)[_FIRST:])
+
+
+def _send_file(slot, head, file, left):
+    """Write `left` bytes of an open file through the server's one output buffer.
+
+    The buffer is everybody's and holds nothing over a wait: what the socket did not take is read again.
+    """
+    server = slot.server
+    sock = slot.sock
+    view = server.out_view
+    room = len(view)
+    used = len(head)
+    if used > room // 2:
+        yield from push(slot, head)
+        used = 0
+    view[:used] = head[:used]
+    position = file.tell()
+    bursts = 0
+    while left:
+        take = min(left, room - used)
+        part = view[: used + take]
+        if file.readinto(part[used:] if used else part) != take:
+            raise OSError("the file became shorter")
+        sent = sock.write(part) or 0
+        if sent < used:
+            yield from push(slot, bytes(view[sent:used]))
+            sent = used
+        sent -= used
+        used = 0
+        left -= sent
+        position += sent
+        if not bursts and left:
+            transport.no_delay(sock)
+        bursts += 1
+        if sent < take:
+            file.seek(position)
+            slot.deadline = server.clock + server.limits.silence_sweeps
+            yield WRITE
+        elif bursts % _BURST == 0:
+            slot.deadline = 0
+            yield PAUSE
+    slot.deadline = 0
