@@ -112,7 +112,7 @@ class Multipart:
         for k in range(last):
             search[_SKIPS + search[k + 1]] = last - k - 1
         self.max_head_bytes = max_head_bytes
-        self._parts_left = max_parts
+        self.max_parts = max_parts  # counted down
 
     def feed(self, data):
         """Yield the events in `data` (any bytes-like object): (PART, Part), (DATA, bytes-like), (END, None).
@@ -151,13 +151,13 @@ class Multipart:
                 i += used - taken
                 if head[:2] == b"--":
                     self.done = True
-                elif used > self.max_head_bytes or (stop > 3 and not self._parts_left):
+                elif used > self.max_head_bytes or (stop > 3 and not self.max_parts):
                     raise HTTPError(413, "The form is too complex.")
                 elif stop > 3:
                     # A part without content may have its head's empty line be the delimiter's CRLF.
                     search[0] = self._content = 3
                     self._head = None
-                    self._parts_left -= 1
+                    self.max_parts -= 1
                     yield PART, Part(head[:stop])
 
     def close(self):

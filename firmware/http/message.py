@@ -161,6 +161,10 @@ class Request:
         self.keep_alive = False
         self.dirty = True
 
+    def is_conditional(self):
+        """Tell whether there may be a field that depends on what the client has: If-... or Range."""
+        return self._marks[parser.FLAGS] & parser.CONDITIONAL
+
     def frame(self, flags):
         """Settle what is not usual: the target's form, persistence, the body. Return the body's reader, or None.
 
@@ -227,6 +231,7 @@ class Response:
     """
 
     length = None
+    lines = b""  # further field lines, ready made
 
     def __init__(self, body=b"", status=200, headers=None, content_type=None):
         self.status = status
@@ -276,6 +281,7 @@ class Response:
             for name, values in self.headers.items():
                 for value in values if type(values) is list else (values,):
                     lines.append(b"%s: %s\r\n" % (_checked(name, parser.TOKEN), _checked(str(value), parser.VALUE)))
+        lines.append(self.lines)
         lines.append(connection)
         lines.append(b"\r\n")
         return b"".join(lines)

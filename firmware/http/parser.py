@@ -35,6 +35,7 @@ CLOSE = const(128)  # Connection has this option
 KEEP_ALIVE = const(256)
 UPGRADE = const(512)
 HEAD = const(1024)  # the method has this name
+CONDITIONAL = const(2048)  # there may be an If-... or Range field; more is not known
 
 # Most requests: HTTP/1.1, a path, no body, not HEAD. `FLAGS & USUAL_MASK == USUAL` tells.
 USUAL = const(1)
@@ -50,6 +51,7 @@ _HASH_CONNECTION = const(0x7EDE)
 _HASH_CONTENT_LENGTH = const(0x26BA)
 _HASH_TRANSFER_ENCODING = const(0xB0F5)
 _HASH_EXPECT = const(0xEC59)
+_HASH_RANGE = const(0x393D)
 _HASH_CLOSE = const(0xDDF8)
 _HASH_KEEP_ALIVE = const(0x6085)
 _HASH_UPGRADE = const(0x9A1C)
@@ -238,6 +240,8 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
         m[field + 3] = j
         count += 1
         code = 0
+        if h == _HASH_RANGE or (b[start] | 32 == 105 and b[start + 1] | 32 == 102):
+            flags |= CONDITIONAL
         if h == _HASH_HOST:
             code = HOST
             at = _AT_HOST

@@ -122,6 +122,7 @@ class Connection:
             self.server.reactor.watch(self.sock, self, mode)
             self._watched = mode
         if want is PAUSE:
+            self.want = None  # so that a second pause in a row is followed too
             self.server.reactor.soon(self)
         elif want is DONE:
             self._waits = False
