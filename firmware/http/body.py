@@ -77,15 +77,14 @@ def content_length(raw):
 
     One number may be repeated. Raises 400 for anything but digits and for two values, 413 for more than 15 digits.
     """
-    first = None
-    for value in raw.split(b","):
-        value = value.strip(b" \t")
-        if not value.isdigit() or value != (first or value):
+    if not raw.isdigit():
+        values = [value.strip(b" \t") for value in raw.split(b",")]
+        raw = values[0]
+        if not raw.isdigit() or values != [raw] * len(values):
             raise HTTPError(400, "Content-Length is not valid.")
-        first = value
-    if len(first) > _MAX_LENGTH_DIGITS:
+    if len(raw) > _MAX_LENGTH_DIGITS:
         raise HTTPError(413)
-    return int(first)
+    return int(raw)
 
 
 class LengthBody:
@@ -125,7 +124,7 @@ class ChunkedBody:
             if state[_STATE] == _DATA:
                 take = min(state[_LEFT], end - at)
                 if at != data_end:
-                    # They may overlap: both interpreters move as if through a copy.
+                    # They may overlap; both interpreters then move as if through a copy.
                     view[data_end : data_end + take] = view[at : at + take]
                 data_end += take
                 at += take

@@ -1,7 +1,7 @@
 """JSON texts (RFC 8259), strictly and the same under every interpreter.
 
-`loads` is json.loads for what a client sent; `check` is the native pass before it, which decides. The parsers would not:
-MicroPython's takes `{"a" 1}` and `[1,]` and makes strings that are no UTF-8, CPython's takes NaN, both take 1e999.
+`loads` is json.loads for what a client sent; `check` is the native pass before it, which decides. The parsers would
+not: MicroPython's takes `{"a" 1}` and `[1,]` and makes strings that are no UTF-8, CPython's takes NaN, both take 1e999.
 
 Of a name that stands twice in one object the last value counts, as in JavaScript.
 """
@@ -122,7 +122,8 @@ def _join_surrogates(raw):
     while True:
         at = raw.find(b"\\", at)
         if at < 0:
-            return joined + raw[copied:]
+            joined.extend(raw[copied:])
+            return joined
         escape = bytes(raw[at : at + 12])
         high = int(escape[2:6], 16) if escape[1] == 117 else 0
         if high >> 11 == 27:

@@ -11,10 +11,9 @@ error anywhere becomes one response in `_failure`; the socket is closed in one `
 
 import asyncio
 import gc
-from json import dumps
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import JSON, Request, Response, to_response
+from firmware.http.message import JSON, NO_BODY, Request, Response, encode_json, to_response
 from firmware.http.native import const
 from firmware.http.parser import METHODS, new_marks, scan
 from firmware.server import errorpage, transport, writer
@@ -71,7 +70,6 @@ class Connection:
         self.buffer = bytearray(limits.head_bytes + _SPARE)
         self.view = memoryview(self.buffer)
         self.marks = new_marks(limits.target_bytes, limits.fields)
-        self.request = None
         self.sock = None
         self.end = 0  # bytes in the buffer
         self.deadline = 0  # in sweeps; 0 is none
@@ -178,12 +176,9 @@ class Connection:
         marks = self.marks
         json_view = server.json_view
         lengths = server.json_lengths
-        request = self.request
-        if request:
-            request.clear(self.peer)
         readinto = sock.readinto
         write = sock.write
-        look, encode, raw, kind_of, size_of, json_kind = scan, dumps, bytes, type, len, dict
+        look, raw, kind_of, size_of, json_kind = scan, bytes, type, len, dict
         want = NEW
         end = 0
         left = limits.requests
@@ -212,14 +207,11 @@ class Connection:
                         return
             server.requests += 1
             left -= 1
-            if request is None:
-                request = self.request = Request(view, marks, self.peer)
-            elif request.dirty:
-                request.clear(self.peer)
+            request = Request(self)
             flags = marks[_FLAGS]
             method = marks[_METHOD_CODE]
-            request.method = method = METHODS[method] if method else request.other_method()
-            request.target = target = raw(view[marks[_TARGET] : marks[_PATH_END]])
+            method = METHODS[method] if method else request.method
+            target = raw(view[marks[_TARGET] : marks[_PATH_END]])
             body = content = result = None
             if left == 0 or server.draining:
                 flags |= _CLOSE
@@ -229,11 +221,11 @@ class Connection:
                 try:
                     body = request.frame(flags)
                 except HTTPError as error:
-                    yield from self._refuse(error, request.headers)
+                    yield from self._refuse(error, request)
                     return
                 target = request.target
             elif flags & _CLOSE:
-                request.close()
+                request.end()
             found = literals[target] if target in literals else server.app.match(target)
             if server.hooked:
                 usual = False
@@ -250,13 +242,12 @@ class Connection:
                     if body:
                         yield from self._hold_body(request, body, head_end)
                     if params:
-                        request.dirty = True
                         request.params = params
                         result = handler(request, **params)
                     else:
                         result = handler(request)
                 if usual and kind_of(result) is json_kind:
-                    content = encode(result).encode()
+                    content = encode_json(result)
                 else:
                     result = yield from self._settle(result)
                     result = to_response(result)
@@ -285,6 +276,8 @@ class Connection:
                 if sent != at:
                     yield from writer.push(self, raw(data[sent or 0 :]))
                 if flags & _CLOSE:
+                    if end > head_end:
+                        yield from self._linger(True)
                     return
             else:
                 if size:
@@ -293,12 +286,12 @@ class Connection:
                 if body and not body.done:
                     yield from self._skip_body(request, body, head_end)
                 if not request.keep_alive:
+                    if self.end > head_end:
+                        yield from self._linger(True)
                     return
-                if self.request is None:
-                    request.expire()
-                    request = None
                 if body:
                     end = self.end
+            request.expire()
             if end == head_end:
                 end = 0
                 self.deadline = server.clock + idle_sweeps
@@ -314,19 +307,23 @@ class Connection:
 
     def _answer(self, found, request, response, body):
         """Send a response, once the hooks have seen it."""
-        if self.server.hooked:
+        server = self.server
+        if server.hooked:
             response = yield from self._after(found, request, response)
-        limits = self.server.limits
-        if body and not body.done and (request.expects or not 0 < (request.length or 0) <= limits.body_bytes):
-            request.keep_alive = False
+        if server.draining:
+            request.end()
+        if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
+            request.end()
         try:
             try:
-                head = response.head(self.server.common, request.connection())
-            except ValueError as error:
+                head = response.head(server.common, request.connection())
+            except Exception as error:
                 response.close()
                 response = yield from self._failure(found, request, error)
-                head = response.head(self.server.common, request.connection())
-            yield from writer.send(self, head, response, request.method == "HEAD")
+                head = response.head(server.common, request.connection())
+            rest = writer.send(self, head, response, request.method == "HEAD" or response.status in NO_BODY)
+            if rest:
+                yield from rest
         finally:
             response.close()
 
@@ -337,7 +334,6 @@ class Connection:
 
     def _settle(self, result):
         if is_pending(result):
-            self.request = None
             self.deadline = 0
             result = yield result
         return result
@@ -387,12 +383,14 @@ class Connection:
                 self.server.log_error("error page", second)
         return errorpage.respond(error, request.headers)
 
-    def _refuse(self, error, headers=None):
+    def _refuse(self, error, request=None):
         """Answer what could not be framed: nobody knows where a next request would start."""
-        response = errorpage.respond(error, headers)
-        yield from writer.push(self, response.head(self.server.common, b"Connection: close\r\n") + response.body)
-        if error.status in _MORE_TO_COME:
-            yield from self._linger()
+        response = errorpage.respond(error, request.headers if request else None)
+        data = response.head(self.server.common, b"Connection: close\r\n")
+        if request is None or request.method != "HEAD":
+            data += response.body
+        yield from writer.push(self, data)
+        yield from self._linger(error.status in _MORE_TO_COME)
 
     # -- bodies
 
@@ -424,7 +422,7 @@ class Connection:
     def _skip_body(self, request, body, at):
         """Read away a body that nobody wanted: all of it to go on, or a second's worth before closing."""
         if not request.keep_alive:
-            yield from self._linger()
+            yield from self._linger(True)
             return
         while not body.done:
             _, used = body.decode(self.buffer, at, self.end)
@@ -455,11 +453,15 @@ class Connection:
             self.deadline = self.server.clock + self.server.limits.silence_sweeps
             yield READ
 
-    def _linger(self):
-        """Take what a client still sends, so that closing does not reset the answer away; for a second at most."""
+    def _linger(self, wait):
+        """Take what a client still sends, so that closing does not reset the answer away.
+
+        For a second at most, and not at all where nothing is there yet, unless `wait` says that something will be.
+        """
         self.deadline = self.server.clock + _LINGER_SWEEPS
         while True:
             got = self.sock.readinto(self.buffer)
-            if got == 0:
+            if got == 0 or (got is None and not wait):
                 return
+            wait = True
             yield READ if got is None else PAUSE

@@ -1,6 +1,6 @@
 """The plain error response: a small HTML page, or JSON for who asks for JSON."""
 
-from firmware.http.errors import REASONS
+from firmware.http.errors import reason
 from firmware.http.message import HTML, JSON, Response
 
 _PAGE = """<!doctype html>
@@ -14,13 +14,13 @@ _PAGE = """<!doctype html>
 
 def respond(error, headers):
     """Return the Response for an HTTPError; `headers` are the request's, or None where there is no telling."""
-    reason = REASONS.get(error.status, b"Error").decode()
+    phrase = reason(error.status).decode()
     accept = headers and headers.get("accept")
     if accept and _wants_json(accept):
-        content = {"error": {"status": error.status, "reason": reason, "detail": error.detail}}
+        content = {"error": {"status": error.status, "reason": phrase, "detail": error.detail}}
         response = Response(content, error.status, content_type=JSON)
     else:
-        page = _PAGE % (error.status, reason, reason, _escape(error.detail))
+        page = _PAGE % (error.status, phrase, phrase, _escape(error.detail))
         response = Response(page, error.status, content_type=HTML)
     if error.headers:
         for name, value in error.headers.items():

@@ -58,7 +58,7 @@ class Server:
     def open(self, host, port):
         """Begin to listen, in a running event loop. Raises OSError where the address is taken or is not ours."""
         self._socket = transport.listen(host, port)
-        self.reactor = transport.Reactor()
+        self.reactor = transport.reactor()
         self.reactor.watch(self._socket, self, transport.READ)
 
     async def serve(self):

@@ -10,6 +10,9 @@ from firmware.http.urls import decode_path
 
 _METHODS = METHODS[1:]
 
+# Paths whose search is remembered: about as many as one page loads.
+_MAX_RECENT = 12
+
 # Digits in an <int:name>: as many as stay a small integer on a 32-bit board.
 _MAX_DIGITS = 9
 
@@ -21,9 +24,11 @@ class Router:
         self.literals = {}
         self._patterns = []
         self._mounts = []
+        self._recent = {}  # raw path to what `search` found
 
     def add(self, path, methods, handler):
         """Let `handler` answer `methods` (names) on `path`. Raises ValueError for a pattern that is not one."""
+        self._recent.clear()
         if not path.startswith("/"):
             raise ValueError("a route starts with a slash: " + path)
         if "<" in path:
@@ -42,16 +47,21 @@ class Router:
 
     def mount(self, prefix, child):
         """Let `child` (anything with `search`) answer what is below `prefix` and has no route here."""
+        self._recent.clear()
         self._mounts.append((prefix.rstrip("/"), child))
 
     def match(self, target):
         """Return (router, route, params) for a raw path (bytes), or None; `route` maps methods to handlers."""
-        found = self.literals.get(target)
+        found = self._recent.get(target)
         if found is None and (self._patterns or self._mounts or b"%" in target):
             try:
                 found = self.search(decode_path(target))
             except HTTPError:
-                pass
+                return None
+            if found and found[2]:
+                if len(self._recent) >= _MAX_RECENT:
+                    self._recent.clear()
+                self._recent[target] = found
         return found
 
     def search(self, path):

@@ -16,27 +16,14 @@ from firmware.http.message import BINARY, Response
 from firmware.http.negotiate import accepts_gzip, parse_range, preconditions, range_applies
 from firmware.http.urls import quote, safe_path
 
-_TYPES = {
-    "css": b"text/css; charset=utf-8",
-    "csv": b"text/csv; charset=utf-8",
-    "gif": b"image/gif",
-    "gz": b"application/gzip",
-    "html": b"text/html; charset=utf-8",
-    "ico": b"image/x-icon",
-    "jpeg": b"image/jpeg",
-    "jpg": b"image/jpeg",
-    "js": b"text/javascript; charset=utf-8",
-    "json": b"application/json",
-    "pdf": b"application/pdf",
-    "png": b"image/png",
-    "svg": b"image/svg+xml",
-    "txt": b"text/plain; charset=utf-8",
-    "wasm": b"application/wasm",
-    "webmanifest": b"application/manifest+json",
-    "webp": b"image/webp",
-    "woff2": b"font/woff2",
-    "xml": b"application/xml",
-}
+# One constant costs a third of a dict.
+_TYPES = (
+    b" css=text/css; charset=utf-8\n csv=text/csv; charset=utf-8\n gif=image/gif\n gz=application/gzip\n"
+    b" html=text/html; charset=utf-8\n ico=image/x-icon\n jpeg=image/jpeg\n jpg=image/jpeg\n"
+    b" js=text/javascript; charset=utf-8\n json=application/json\n pdf=application/pdf\n png=image/png\n"
+    b" svg=image/svg+xml\n txt=text/plain; charset=utf-8\n wasm=application/wasm\n"
+    b" webmanifest=application/manifest+json\n webp=image/webp\n woff2=font/woff2\n xml=application/xml\n"
+)
 
 # Files whose tags are kept: as many as a site has, at some 150 bytes each.
 _MAX_ENTRIES = 24
@@ -50,24 +37,30 @@ _SETTLED_S = 2
 _DIRECTORY = 0x4000
 
 
-class Entry:
-    """One file as it was when last looked at: its path, content type, size, time of change, and once hashed its tag."""
+def content_type(path):
+    """Return the media type (bytes) for a file's name."""
+    key = b" %s=" % path[path.rfind(".") + 1 :].lower().encode()
+    at = _TYPES.find(key)
+    return BINARY if at < 0 else _TYPES[at + len(key) : _TYPES.find(b"\n", at)]
 
-    def __init__(self, path, kind, info):
+
+class Entry:
+    """One file as it was when last looked at."""
+
+    def __init__(self, path, info):
         self.path = path
-        self.kind = kind
         self.size = info[6]
         self.changed = info[8]
         self.gzip = None  # the Entry of the compressed file
         self.tag = None
-        self.lines = None  # field lines of every answer
+        self.lines = None  # field lines of a whole answer, once the tag is known, Content-Length last
 
-    def is_settled(self):
-        """Tell whether the content cannot have changed without its time stamp."""
-        return abs(time.time() - self.changed) >= _SETTLED_S
+    def is_same(self, info):
+        """Tell whether a stat result shows no change."""
+        return self.changed == info[8] and self.size == info[6]
 
-    async def hash(self, extra):
-        """Make the tag, and the field lines, which end with `extra`."""
+    async def hash(self, lines):
+        """Make the tag, and the field lines, which begin with `lines`."""
         state = sha256()
         block = bytearray(1024)
         done = 0
@@ -82,7 +75,9 @@ class Entry:
                     await asyncio.sleep(0)
         # 64 bits: no two versions of one file will ever share them by accident.
         self.tag = '"%s"' % hexlify(state.digest()[:8]).decode()
-        self.lines = b"ETag: %s\r\nAccept-Ranges: bytes\r\n%s" % (self.tag.encode(), extra)
+        lines += b"ETag: %s\r\nAccept-Ranges: bytes\r\n" % self.tag.encode()
+        self.cut = len(lines)
+        self.lines = lines + b"Content-Length: %d\r\n" % self.size
 
 
 class Static:
@@ -90,87 +85,100 @@ class Static:
 
     def __init__(self, app, folder, max_age_s):
         self._app = app
-        self._folder = folder.rstrip("/") or "/"
+        self._folder = folder.rstrip("/")
         # no-cache: keep it, but ask each time whether it is still the same.
         self._cache_control = b"Cache-Control: %s\r\n" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache")
         self._entries = {}
         self._route = {"GET": self._serve}
-        self._redirect_route = {"GET": self._redirect}
 
     def search(self, path):
         """Return (app, route, params) for a file or folder, or None."""
         name = path[1:]
         if safe_path(name) is None:
             return None
-        file = self._folder + "/" + name if name else self._folder
+        if path in self._entries:
+            return self._app, self._route, {"entry": self._entries[path]}
+        file = self._folder + path
         try:
-            info = os.stat(file[:-1] if file.endswith("/") else file)
+            info = os.stat(file.rstrip("/") or "/")
             if info[0] & _DIRECTORY:
-                if name and not name.endswith("/"):
-                    return self._app, self._redirect_route, None
-                file = file.rstrip("/") + "/index.html"
+                if not path.endswith("/"):
+                    return self._app, {"GET": _redirect}, None
+                file += "index.html"
                 info = os.stat(file)
-            elif file.endswith("/"):
+            elif path.endswith("/"):
                 return None
         except OSError:
             return None
-        return self._app, self._route, {"entry": self._entry(file, info)}
-
-    def _entry(self, path, info):
-        entry = self._entries.get(path)
-        if entry and entry.changed == info[8] and entry.size == info[6] and entry.is_settled():
-            return entry
-        kind = _TYPES.get(path[path.rfind(".") + 1 :].lower(), BINARY)
-        entry = Entry(path, kind, info)
-        try:
-            info = os.stat(path + ".gz")
-            if info[8] >= entry.changed:
-                entry.gzip = Entry(path + ".gz", kind, info)
-        except OSError:
-            pass
         if len(self._entries) >= _MAX_ENTRIES:
             self._entries.clear()
-        self._entries[path] = entry
-        return entry
-
-    def _redirect(self, request):
-        # A path that began with two slashes would be another host.
-        location = "/" + quote(request.path.lstrip("/")) + "/"
-        query = request.query
-        return Response(b"", 301, {"Location": location + ("?" + query.decode() if query else "")})
+        self._entries[path] = entry = Entry(file, info)
+        return self._app, self._route, {"entry": entry}
 
     def _serve(self, request, entry):
-        chosen = entry
-        if entry.gzip and accepts_gzip(request.headers.get("accept-encoding")):
-            chosen = entry.gzip
-        if chosen.lines is None:
-            return self._hash_and_serve(request, entry, chosen)
-        return respond(request, chosen)
-
-    async def _hash_and_serve(self, request, entry, chosen):
-        extra = self._cache_control
-        if entry.gzip:
-            extra += b"Vary: Accept-Encoding\r\n"
-        if chosen is entry.gzip:
-            extra += b"Content-Encoding: gzip\r\n"
         try:
-            await chosen.hash(extra)
+            info = os.stat(entry.path)
+            if entry.lines is None or not entry.is_same(info):
+                return self._hash_and_serve(request, entry, info)
+            packed = entry.gzip
+            if packed and _takes_gzip(request):
+                if packed.is_same(os.stat(packed.path)):
+                    return respond(request, packed)
+                return self._hash_and_serve(request, entry, info)
         except OSError:
-            raise HTTPError(404, "The file has just gone.") from None
-        return respond(request, chosen)
+            self._entries.clear()
+            raise HTTPError(404, "The file is gone.") from None
+        return respond(request, entry)
+
+    async def _hash_and_serve(self, request, entry, info):
+        """Look at a file, and the compressed one beside it, anew."""
+        Entry.__init__(entry, entry.path, info)
+        packed = None
+        try:
+            packed_info = os.stat(entry.path + ".gz")
+            if packed_info[8] >= entry.changed:
+                packed = Entry(entry.path + ".gz", packed_info)
+        except OSError:
+            pass
+        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
+        if packed:
+            lines += b"Vary: Accept-Encoding\r\n"
+            await packed.hash(lines + b"Content-Encoding: gzip\r\n")
+        await entry.hash(lines)
+        entry.gzip = packed
+        wanted = packed if packed and _takes_gzip(request) else entry
+        response = respond(request, wanted)
+        if abs(time.time() - entry.changed) < _SETTLED_S:
+            entry.lines = None
+        return response
+
+
+def _takes_gzip(request):
+    value = request.field(b"accept-encoding")
+    if value is None or b"*" in value or b";" in value:
+        return accepts_gzip(value and value.decode())
+    return b"gzip" in value
+
+
+def _redirect(request):
+    # A path that began with two slashes would be another host.
+    query = request.query
+    return Response(
+        b"", 301, {"Location": "/%s/%s" % (quote(request.path.lstrip("/")), "?" + query.decode() if query else "")}
+    )
 
 
 def respond(request, entry):
-    """Return the response for a hashed entry: 200, 206, 304, 412 or 416. Raises 404 where the file has gone."""
+    """Return the response for a hashed entry: 200, 206, 304, 412 or 416. Raises OSError where the file has gone."""
     first, end = 0, entry.size
-    status = 200
-    lines = entry.lines
+    response = Response(b"", 200)
+    response.lines = entry.lines
     if request.is_conditional():
         get = request.headers.get
         verdict = preconditions(get, entry.tag, request.method)
         if verdict == 304:
-            response = Response(b"", 304)
-            response.lines = lines
+            response.status = 304
+            response.lines = entry.lines[: entry.cut]
             return response
         if verdict:
             raise HTTPError(verdict, "The file is not the one you mean.", {"ETag": entry.tag})
@@ -179,17 +187,16 @@ def respond(request, entry):
             part = parse_range(get("range"), entry.size)
         if part:
             first, end = part
-            status = 206
-            lines += b"Content-Range: bytes %d-%d/%d\r\n" % (first, end - 1, entry.size)
-    body = b""
+            response.status = 206
+            response.lines = entry.lines[: entry.cut] + b"Content-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n" % (
+                first,
+                end - 1,
+                entry.size,
+                end - first,
+            )
     if request.method != "HEAD" and end > first:
-        try:
-            body = open(entry.path, "rb")
-        except OSError:
-            raise HTTPError(404, "The file has just gone.") from None
+        response.body = open(entry.path, "rb")
         if first:
-            body.seek(first)
-    response = Response(body, status, None, entry.kind)
+            response.body.seek(first)
     response.length = end - first
-    response.lines = lines
     return response

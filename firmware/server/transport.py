@@ -35,6 +35,10 @@ TRY_AGAIN = (errno.EAGAIN, errno.ECONNABORTED)
 READ = 1
 WRITE = 2
 
+# MicroPython's unix port does not name them.
+_TCP = getattr(socket, "IPPROTO_TCP", 6)
+_NODELAY = getattr(socket, "TCP_NODELAY", 1)
+
 
 def listen(host, port):
     """Return a socket that listens on `host` (address or name) and `port`. Raises OSError where that is not possible."""
@@ -53,7 +57,7 @@ def listen(host, port):
 
 def no_delay(sock):
     """Let a second write go out before the first is acknowledged (Nagle's algorithm off)."""
-    sock.setsockopt(getattr(socket, "IPPROTO_TCP", 6), getattr(socket, "TCP_NODELAY", 1), 1)
+    sock.setsockopt(_TCP, _NODELAY, 1)
 
 
 if MICROPYTHON:
@@ -66,18 +70,22 @@ if MICROPYTHON:
     _ticks_diff = time.ticks_diff
     _GENERATOR = type((lambda: (yield))())
 
+    def reactor():
+        """Return the running loop's Reactor."""
+        if not isinstance(core._io_queue, Reactor):
+            core._io_queue = Reactor(core._io_queue)
+        return core._io_queue
+
     class Reactor(core.IOQueue):
         """asyncio's queue of waiting sockets, put in its place in the running loop, with watchers beside its tasks."""
 
-        def __init__(self):
-            old = core._io_queue
+        def __init__(self, old):
             self.poller = old.poller
             self.map = old.map
             self._watchers = {}
             self._soon = []
             self._hot = False
             self._hot_since = time.ticks_ms()
-            core._io_queue = self
 
         def watch(self, sock, watcher, mode):
             """Call `watcher.ready()` when `sock` can be read or written, as `mode` says; with mode 0 no more."""
@@ -135,7 +143,8 @@ if MICROPYTHON:
                     return
                 now = time.ticks_ms()
             self._hot = False
-            for ready in self.poller.ipoll(wait_ms):
+            # Somebody's timer may be due within what is left.
+            for ready in self.poller.ipoll(max(0, wait_ms - _ticks_diff(now, start)) if wait_ms > 0 else wait_ms):
                 self._serve(ready)
             if self._hot:
                 self._hot_since = time.ticks_ms()
@@ -208,9 +217,12 @@ else:
             except (BlockingIOError, InterruptedError):
                 return None
 
+    def reactor():
+        return Reactor(asyncio.get_running_loop())
+
     class Reactor:
-        def __init__(self):
-            self._loop = asyncio.get_running_loop()
+        def __init__(self, loop):
+            self._loop = loop
 
         def watch(self, sock, watcher, mode):
             loop = self._loop

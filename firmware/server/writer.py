@@ -3,7 +3,6 @@
 Generators that a connection's script runs; they yield what they wait for and raise OSError where the client is gone.
 """
 
-from firmware.http.message import NO_BODY
 from firmware.server import transport
 
 WRITE = transport.WRITE
@@ -34,17 +33,23 @@ def push(slot, data):
 
 
 def send(slot, head, response, head_only):
-    """Write `head` and, unless the status or `head_only` forbids it, the body of `response`."""
-    body = response.body
-    if head_only or response.status in NO_BODY:
-        body = b""
+    """Write `head` and, if not `head_only`, the body of `response`.
+
+    Return None where that is done, or the generator that does the rest.
+    """
+    body = b"" if head_only or response.length == 0 else response.body
     if type(body) is not bytes and type(body) is not bytearray:
-        yield from _send_file(slot, head, body, response.length)
-        return
+        return _send_file(slot, head, body, response.length)
     data = head + (body if len(body) <= _FIRST else memoryview(body)[:_FIRST])
     sent = slot.sock.write(data)
-    if sent != len(data):
-        yield from push(slot, memoryview(data)[sent or 0 :])
+    if sent == len(data) and len(body) <= _FIRST:
+        return None
+    return _send_rest(slot, memoryview(data)[sent or 0 :], body)
+
+
+def _send_rest(slot, data, body):
+    if data:
+        yield from push(slot, data)
     if len(body) > _FIRST:
         transport.no_delay(slot.sock)
         yield from push(slot, memoryview(body)[_FIRST:])
@@ -64,7 +69,6 @@ def _send_file(slot, head, file, left):
         yield from push(slot, head)
         used = 0
     view[:used] = head[:used]
-    position = file.tell()
     bursts = 0
     while left:
         take = min(left, room - used)
@@ -78,12 +82,11 @@ def _send_file(slot, head, file, left):
         sent -= used
         used = 0
         left -= sent
-        position += sent
         if not bursts and left:
             transport.no_delay(sock)
         bursts += 1
         if sent < take:
-            file.seek(position)
+            file.seek(sent - take, 1)
             slot.deadline = server.clock + server.limits.silence_sweeps
             yield WRITE
         elif bursts % _BURST == 0:
