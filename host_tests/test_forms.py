@@ -39,7 +39,7 @@ def built_forms(draw):
         assume(b"\r\n--" + boundary not in b"\r\n" + data)
         head = HEAD % name.replace('"', draw(st.sampled_from(["%22", '\\"'])))
         if filename is not None:
-            head += '; filename="%s"' % filename.replace('"', "%22")
+            head += '; filename="' + filename.replace('"', "%22") + '"'
         lines = [head, "Content-Type: " + kind]
         if draw(st.booleans()):
             lines.reverse()
@@ -68,7 +68,6 @@ def test_vectors_hold_on_micropython(micropython):
 @given(built_forms(), st.data())
 def test_parts_come_back_byte_exact_however_cut(form, data):
     boundary, body, parts = form
-    # Some text that hypothesis thinks of is whitespace at the edge of nothing quoted, or a head longer than allowed.
     assert vectors.parse(boundary, cut(data, body)) == parts
     assert vectors.parse(boundary, [body[i : i + 1] for i in range(len(body))]) == parts
 
@@ -91,24 +90,25 @@ def test_random_bytes_raise_nothing_but_http_errors(body, data):
         assert vectors.parse(b"B", cut(data, start + body)) == whole
 
 
-@given(st.lists(st.sampled_from([b'"', b"\\", b";", b"=", b"*", b"'", b"%", b" ", b"name", b"filename", b"utf-8", b"a"])))
+@given(st.lists(st.sampled_from(b"\" \\ ; = * ' % name filename utf-8 a \xff".split(b" ")) | st.just(b" ")))
 def test_random_dispositions_raise_nothing_but_http_errors(pieces):
     got = vectors.parse(b"B", [vectors.HEAD % (b"form-data; name=a; " + b"".join(pieces))])
     assert got == 400 or (len(got) == 1 and got[0][3] == b"x")
 
 
-@pytest.mark.parametrize("case", [case for case in vectors.FORMS if type(case[2]) is list], ids=lambda case: case[0])
-def test_parts_are_those_the_standard_library_finds(case):
+def known_to_email(case):
+    """Tell whether the standard library reads this form as the RFCs do: to it any CR or LF ends a line."""
+    name, (boundary, _), parts = case
+    lines = [data.replace(b"\r", b"\n") for _, _, _, data in parts] if type(parts) is list else []
+    return bool(lines) and "no_content" not in name and not any(b"\n--" + boundary[:1] in data for data in lines)
+
+
+@pytest.mark.parametrize("case", [*filter(known_to_email, vectors.FORMS)], ids=lambda case: case[0])
+def test_contents_are_those_the_standard_library_finds(case):
     _, (boundary, body), parts = case
-    # The library knows nothing of percent-escapes and of form-data without an empty line; it takes any CR or LF for a
-    # line's end, and a file without parts for none at all.
-    contents = [data for _, _, _, data in parts]
-    if not parts or b"no_content" in case[0].encode() or any(b"\n--" in data or b"\r--" in data for data in contents):
-        pytest.skip("not for the standard library")
     head = b'Content-Type: multipart/form-data; boundary="%s"\r\n\r\n' % boundary
     message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
-    found = [part.get_payload(decode=True) for part in message.iter_parts()]
-    assert found == contents
+    assert [part.get_payload(decode=True) for part in message.iter_parts()] == [data for _, _, _, data in parts]
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -135,7 +135,7 @@ def test_work_is_linear_in_the_content(boundary, unit):
 
     unit = unit.replace(b"%s", boundary[:-1]) or b"y"
     form = forms.Multipart(boundary)
-    list(form.feed(vectors.A.replace(b"B", boundary)))
+    list(form.feed(vectors.A.replace(b"B", boundary) + b"x"))
     content = Counted(unit * (20000 // len(unit)))
     assert forms._search(content, 0, len(content), form._search) == len(content)
     assert content.reads <= 3 * len(content)
@@ -176,14 +176,12 @@ def test_safe_filename_can_be_stored(name):
     assert not set(safe) & {*'<>:"/\\|?*\x7f', *map(chr, range(32))}
     assert safe[0] not in ". " and safe[-1] not in ". "
     assert forms.safe_filename(safe) == safe
-    assert forms.safe_filename("../" + name.replace("/", "").replace("\\", "")) == forms.safe_filename(
-        name.replace("/", "").replace("\\", "")
-    )
+    assert forms.safe_filename("../a\\" + name) == safe
 
 
-@given(st.text(alphabet=st.sampled_from("ab\u20ac\U0001f40c. "), max_size=90), st.sampled_from([".txt", ".tar.gz", ".\u20ac"]))
+@given(st.text("ab\u20ac\U0001f40c. ", max_size=90), st.sampled_from([".txt", ".geojson", ".\u20ac"]))
 def test_safe_filename_keeps_the_extension(stem, extension):
-    assert forms.safe_filename("x" + stem + extension).endswith(extension[-4:])
+    assert forms.safe_filename("x" + stem + extension).endswith(extension)
 
 
 @given(st.text())

@@ -93,6 +93,19 @@ class Headers:
             yield text(view[start:end]).lower(), text(view[marks[at + 2] : marks[at + 3]])
 
 
+def _is_authority(raw):
+    """Tell whether `raw` is a host that is not empty, with or without a port (RFC 9110 4.2.1)."""
+    colon = raw.rfind(b":")
+    host, port = raw, b""
+    if colon >= 0 and not raw.endswith(b"]"):
+        host, port = raw[:colon], raw[colon + 1 :]
+    if port and not port.isdigit():
+        return False
+    if host.startswith(b"[") and host.endswith(b"]"):
+        host = host[1:-1].replace(b":", b"")
+    return len(host) > 0 and parser.all_of(host, 0, len(host), parser.AUTHORITY) > 0
+
+
 class Request:
     """One request, a view of `source`: the connection's `view` (memoryview), `marks` and `peer`.
 
@@ -232,7 +245,7 @@ class Request:
             if target[: len(scheme)].lower() == scheme:
                 path_at = target.find(b"/", len(scheme))
                 host_end = len(target) if path_at < 0 else path_at
-                if host_end > len(scheme) and parser.all_of(target, len(scheme), host_end, parser.AUTHORITY):
+                if _is_authority(target[len(scheme) : host_end]):
                     self._target = target[host_end:] or (b"*" if self.method == "OPTIONS" else b"/")
                     return
         raise HTTPError(400, "The request target is neither a path nor a URL.")

@@ -68,7 +68,7 @@ _AT_EXPECT = const(49)
 TOKEN = const(1)  # RFC 9110 5.6.2
 _TARGET = const(2)  # visible ASCII but "#": browsers send more than RFC 3986 allows, never a fragment
 VALUE = const(4)  # RFC 9110 5.5: visible, space, tab, obs-text
-AUTHORITY = const(8)  # host and port, RFC 3986 3.2.2 and 3.2.3
+AUTHORITY = const(8)  # a registered name, RFC 3986 3.2.2
 
 
 def _classes():
@@ -82,7 +82,7 @@ def _classes():
         table[code] |= TOKEN | AUTHORITY
     for code in b"!#$%&'*+-.^_`|~":
         table[code] |= TOKEN
-    for code in b"-._~%!$&'()*+,;=:[]":
+    for code in b"-._~%!$&'()*+,;=":
         table[code] |= AUTHORITY
     return bytes(table)
 
@@ -263,8 +263,22 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
                 if code == HOST:
                     if flags & HOST:
                         return -400
+                    if i < j and b[i] == 91:
+                        i += 1
+                        while i < j and (b[i] == 58 or classes[b[i]] & AUTHORITY):
+                            i += 1
+                        if b[i] != 93 or b[i - 1] == 91:
+                            return -400
+                        i += 1
+                    else:
+                        while i < j and classes[b[i]] & AUTHORITY:
+                            i += 1
+                    if i < j:
+                        if b[i] != 58:
+                            return -400
+                        i += 1
                     while i < j:
-                        if not classes[b[i]] & AUTHORITY:
+                        if b[i] < 48 or b[i] > 57:
                             return -400
                         i += 1
                 if code == CLOSE:

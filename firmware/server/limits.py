@@ -41,8 +41,9 @@ class Limits:
             if type(value) is not int or value < 1:
                 raise ValueError("limit %s: %r" % (name, value))
         # Positions in a head are 16 bits wide.
-        if self.head_bytes > 0xFE00:
-            raise ValueError("limit head_bytes: %d" % self.head_bytes)
+        for name, most in (("head_bytes", 0xFE00), ("target_bytes", 0xFE00), ("fields", 0x1000)):
+            if getattr(self, name) > most:
+                raise ValueError("limit %s: at most %d" % (name, most))
         self.head_sweeps = self.head_ms // SWEEP_MS + 1
         self.silence_sweeps = self.silence_ms // SWEEP_MS + 1
         self.idle_sweeps = self.idle_ms // SWEEP_MS + 1

@@ -161,7 +161,7 @@ CASES = [
     ("extension with DEL", "chunked", b"5;a=\x7f\r\nhello\r\n0\r\n\r\n", 400),
     # Trailers.
     ("trailer", "chunked", b"0\r\nName: value\r\n\r\n", b""),
-    ("trailers", "chunked", b"1\r\na\r\n0\r\na:\r\nB-c: \xe4\t x\r\nDigest:y;z=\"1\"\r\n\r\n", b"a"),
+    ("trailers", "chunked", b'1\r\na\r\n0\r\na:\r\nB-c: \xe4\t x\r\nDigest:y;z="1"\r\n\r\n', b"a"),
     ("trailer called like a size", "chunked", b"0\r\nabc5:1\r\n\r\n", b""),
     ("trailer that would smuggle", "chunked", b"0\r\nContent-Length: 5\r\n\r\n", b""),
     ("trailer without colon", "chunked", b"0\r\nName\r\n\r\n", 400),

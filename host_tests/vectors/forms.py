@@ -305,7 +305,7 @@ BOUNDARIES = [
     ("quoted", 'multipart/form-data; boundary="a b:c"', b"a b:c"),
     ("other_parameters", 'multipart/form-data; charset=utf-8; boundary=x; y="boundary=z"', b"x"),
     ("no_space", "multipart/form-data;boundary=x;", b"x"),
-    ("every_character", "multipart/form-data; boundary=\"09azAZ'()+_,-./:=?\"", b"09azAZ'()+_,-./:=?"),
+    ("every_character", 'multipart/form-data; boundary="09azAZ\'()+_,-./:=?"', b"09azAZ'()+_,-./:=?"),
     ("unquoted_equals", "multipart/form-data; boundary====1==", b"===1=="),
     ("longest", "multipart/form-data; boundary=" + "x" * 70, b"x" * 70),
     ("too_long", "multipart/form-data; boundary=" + "x" * 71, 400),

@@ -1,0 +1,180 @@
+"""The simulated board of a laptop, under CPython and under MicroPython's unix port.
+
+An LED that nobody sees, a sensor that invents its readings, and a process to run in: options, signals.
+"""
+
+import asyncio
+import gc
+import math
+import sys
+import time
+
+from firmware.server import transport
+
+NAME = "simulated"
+
+USAGE = """usage: main.py [--host HOST] [--port PORT] [--data DIR]
+
+Serves Limpet's pages and endpoints from a simulated board.
+
+  --host HOST   address or name to listen on; 0.0.0.0 lets others in (default: 127.0.0.1)
+  --port PORT   TCP port, 1 to 65535 (default: 8080)
+  --data DIR    folder where the board keeps its files (default: .board)
+  --help        show this and end
+"""
+
+# Linux's, and the numbers of a sigprocmask that adds to what is blocked.
+_SIGTERM = 15
+_SIG_BLOCK = 0
+_SIGSET_BYTES = 128
+
+# The sensor: a room that is warmed and cools down again every so often, with a slight flutter.
+_MEAN_C = 21.5
+_SWING_C = 2.0
+_PERIOD_S = 600
+_FLUTTER_C = 0.2
+_FLUTTER_PERIOD_S = 17
+
+# A clock that nobody sets, where there is one.
+_clock_s = getattr(time, "monotonic", time.time)
+_start_s = _clock_s()
+
+
+class _LED:
+    on = False
+
+
+led = _LED()
+
+
+def uptime_s():
+    """Return whole seconds since the start."""
+    return int(_clock_s() - _start_s)
+
+
+def heap():
+    """Return MicroPython's heap in bytes: {"free", "used"}; both None on CPython, which has no such heap."""
+    if hasattr(gc, "mem_free"):
+        return {"free": gc.mem_free(), "used": gc.mem_alloc()}
+    return {"free": None, "used": None}
+
+
+def idf_heap():
+    """Return None: only an ESP32 has this heap."""
+    return None
+
+
+def temperature_c():
+    """Return an invented temperature in degrees Celsius, which depends on nothing but the time since the start."""
+    turn = 2 * math.pi * (_clock_s() - _start_s)
+    value = _MEAN_C + _SWING_C * math.sin(turn / _PERIOD_S) + _FLUTTER_C * math.sin(turn / _FLUTTER_PERIOD_S)
+    return round(value, 1)
+
+
+# -- options
+
+
+def options():
+    """Return what the command line asks for: {"host", "port", "data"}. Ends the process for --help and wrong usage."""
+    # A pipe's reader sees each line at once, as a terminal's does.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    try:
+        return parse_options(sys.argv[1:])
+    except ValueError as error:
+        print("limpet: %s (try --help)" % error, file=sys.stderr)
+        sys.exit(2)
+
+
+def parse_options(words):
+    """Do the same for a list of words. Raises ValueError with one line for the user."""
+    found = {"host": "127.0.0.1", "port": 8080, "data": ".board"}
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            print(USAGE, end="")
+            sys.exit(0)
+        at = word.find("=")
+        name, value = (word, None) if at < 0 else (word[:at], word[at + 1 :])
+        if name[:2] != "--" or name[2:] not in found:
+            raise ValueError("there is no %s" % word)
+        if value is None and words:
+            value = words.pop(0)
+        if not value:
+            raise ValueError("%s needs a value" % name)
+        found[name[2:]] = _port(value) if name == "--port" else value
+    return found
+
+
+def _port(text):
+    if len(text) > 5 or not text.encode().isdigit() or not 0 < int(text) < 65536:
+        raise ValueError("--port is a number from 1 to 65535, not %s" % text)
+    return int(text)
+
+
+# -- the process
+
+
+def run(coroutine):
+    """Run `coroutine` until it ends, or SIGTERM or Ctrl-C cancels it; a second Ctrl-C does not wait for its end."""
+    tasks = []
+
+    async def supervise():
+        task = asyncio.create_task(coroutine)
+        tasks.append(task)
+        _on_sigterm(task)
+        await task
+
+    async def cancel():
+        tasks[0].cancel()
+        await tasks[0]
+
+    try:
+        try:
+            transport.run(supervise())
+        except KeyboardInterrupt:
+            # CPython's run has cancelled its tasks on the way out, MicroPython's leaves them as they are.
+            if tasks and not tasks[0].done():
+                transport.run(cancel())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        pass
+
+
+def _on_sigterm(task):
+    """Let SIGTERM cancel `task`, where the system has a way."""
+    loop = asyncio.get_event_loop()
+    if hasattr(loop, "add_signal_handler"):
+        import signal
+
+        try:
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        except NotImplementedError:
+            pass  # Windows
+        return
+    try:
+        stream = asyncio.StreamReader(_open_signalfd())
+    except (ImportError, OSError):
+        return  # not Linux
+
+    async def wait():
+        await stream.read(_SIGSET_BYTES)
+        task.cancel()
+
+    asyncio.create_task(wait())
+
+
+def _open_signalfd():
+    """Return a file that can be read once SIGTERM came, which does nothing else then. Raises ImportError and OSError."""
+    import ffi
+
+    libc = ffi.open(None)
+    signalfd = libc.func("i", "signalfd", "ipi")
+    signals = bytearray(_SIGSET_BYTES)
+    libc.func("i", "sigemptyset", "p")(signals)
+    libc.func("i", "sigaddset", "pi")(signals, _SIGTERM)
+    fd = signalfd(-1, signals, 0)
+    if fd < 0:
+        raise OSError("signalfd")
+    libc.func("i", "sigprocmask", "ipp")(_SIG_BLOCK, signals, None)
+    return open(fd, "rb")

@@ -1,0 +1,152 @@
+"""tools/bench.py and tools/mpy.py: what they measure and compile, and budgets that no change may exceed unnoticed.
+
+Counts do not depend on how fast the machine is; they hold for MicroPython 1.25 of Debian, and others differ a little.
+"""
+
+import shutil
+import socket
+import threading
+
+import pytest
+
+from host_tests.conftest import CI, interpreter_named
+from tools import ROOT, bench, bench_apps, mpy
+from tools.bench_apps import API, HOST, Browser, Failed
+
+# Each some 10 % above what was measured when it was set. Lower them when Limpet gets better.
+JSON_KEEP_ALIVE_INSTRUCTIONS = 72_600
+IDLE_HEAP_KB = 76.5
+
+# A poll, two reads (the second finds nothing) and a write; and one reconnection in a hundred requests.
+JSON_KEEP_ALIVE_SYSTEM_CALLS = 4.1
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A Bench of both word sizes."""
+    for word in ("amd64", "i386"):
+        interpreter_named(word)
+    if not CI and not shutil.which("valgrind"):
+        pytest.skip("no valgrind")
+    return bench.Bench(tmp_path_factory.mktemp("bench"))
+
+
+def test_json_with_keep_alive_stays_within_its_instructions(measured):
+    assert measured.instructions("limpet", API, True) <= JSON_KEEP_ALIVE_INSTRUCTIONS
+
+
+def test_json_with_keep_alive_stays_within_its_system_calls(measured):
+    assert measured.system_calls("limpet", API, True) <= JSON_KEEP_ALIVE_SYSTEM_CALLS
+
+
+def test_idle_heap_stays_within_its_budget(measured):
+    assert measured.idle_heap("limpet") <= IDLE_HEAP_KB
+
+
+def test_a_server_without_keep_alive_has_no_figure_for_it(measured):
+    assert measured.system_calls("microdot", API, True) is None
+
+
+def test_the_floor_serves_in_eight_kilobytes_and_not_in_two(measured):
+    assert measured.serves("floor", 8)
+    assert not measured.serves("floor", 2)
+
+
+def test_breakdown_adds_up_to_the_idle_heap(measured):
+    found = bench.breakdown(measured)
+    assert sum(found["parts"].values()) == pytest.approx(1024 * measured.idle_heap("limpet"), rel=0.01)
+    assert sum(found["modules"].values()) == pytest.approx(found["parts"]["imports"], rel=0.05)
+    assert 0 < found["names"] < found["parts"]["imports"]
+    assert " firmware.server.connection\n" in bench.breakdown_text(found)
+
+
+def test_table_is_aligned_and_shows_what_is_missing():
+    rows = [
+        {"label": "JSON", "unit": "instructions", "limpet": 49999.6, "microdot": None, "floor": 2703, "aim": 50_000},
+        {"label": "heap idle", "unit": "KB", "limpet": 23.96, "microdot": 26.84, "floor": 2.7, "aim": 24},
+    ]
+    assert bench.table(rows).splitlines() == [
+        "           limpet  microdot   floor     aim",
+        "JSON       50,000         -   2,703  50,000",
+        "heap idle   24 KB   26.8 KB  2.7 KB   24 KB",
+    ]
+
+
+def test_missing_valgrind_is_one_line_that_tells_what_to_do(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="apt install valgrind") as stopped:
+        bench.main([])
+    assert "\n" not in stopped.value.code
+
+
+# -- the browser
+
+
+JSON = b'{"ok": true, "n": 1}'
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + JSON
+
+
+@pytest.fixture
+def answering():
+    """A function that starts a server for one connection, which gets these bytes and an end; returns its port."""
+    with socket.create_server((HOST, 0)) as listener:
+
+        def start(answer):
+            def serve():
+                with listener.accept()[0] as client:
+                    client.recv(65536)
+                    client.sendall(answer)
+
+            threading.Thread(target=serve, daemon=True).start()
+            return listener.getsockname()[1]
+
+        yield start
+
+
+@pytest.mark.parametrize("ending", [b"Connection: close\r\n", b"", b"connection:close\r\n"])
+def test_browser_takes_a_good_answer(answering, ending):
+    port = answering(GOOD.replace(b"Content-", ending + b"Content-"))
+    Browser(port, API, None, keep_alive=False).ask(1)
+
+
+def test_browser_takes_a_body_that_the_end_ends(answering):
+    Browser(answering(b"HTTP/1.0 200 OK\r\n\r\n" + JSON), API, None, keep_alive=False).ask(1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        GOOD.replace(b"200", b"503"),
+        GOOD.replace(b"true", b"null"),
+        GOOD.replace(b"20\r", b"21\r"),
+        GOOD + b"x",
+        GOOD.replace(b"Content-Length: 20\r\n", b""),
+    ],
+)
+def test_browser_refuses_what_is_wrong(answering, answer):
+    with pytest.raises(Failed):
+        Browser(answering(answer), API, None, keep_alive=False).ask(1)
+
+
+# -- mpy
+
+
+@pytest.mark.parametrize("arch", ["xtensawin", "rv32imc"])
+def test_the_firmware_compiles_for_boards(tmp_path, arch):
+    made = mpy.compile_tree(ROOT / "firmware", tmp_path, arch)
+    assert {file.suffix for file in made} == {".mpy"}
+    assert (tmp_path / "server" / "app.mpy").read_bytes()[:2] == b"M\x06"
+    assert len(made) == len(list((ROOT / "firmware").rglob("*.py")))
+
+
+def test_a_file_that_does_not_compile_is_named_with_its_line(tmp_path):
+    source = tmp_path / "wrong.py"
+    source.write_text("x = 1\nif:\n")
+    with pytest.raises(mpy.CompileError, match=r"wrong\.py.*line 2.*SyntaxError"):
+        mpy.compile_file(source, tmp_path / "wrong.mpy", "x64")
+
+
+def test_the_files_to_serve_are_old_enough_to_be_kept(tmp_path):
+    contents = bench_apps.make_files(tmp_path / "www")
+    assert {path: len(content) for path, content in contents.items()} == bench_apps.SIZES

@@ -1,0 +1,1143 @@
+"""One client: what the server answers, byte by byte, over real sockets and under both interpreters."""
+
+import email.utils
+import json
+import random
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import httpx
+import pytest
+
+from host_tests.apps.kitchen import JUNK, pattern
+from host_tests.servers import Server, read_response, read_responses
+
+BODY_BYTES = 8192  # what a handler is given, by default
+HEAD_BYTES = 2048
+TARGET_BYTES = 1024
+FIELDS = 32
+REQUESTS = 100
+
+
+def request(line, *fields, body=None, version="1.1"):
+    """Return a request: `line` is "METHOD target"; Host and, with a body, Content-Length are added."""
+    lines = [f"{line} HTTP/{version}", "Host: limpet.test", *fields]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
+
+
+def chunked(line, *chunks, fields=(), last=b"0\r\n\r\n"):
+    """Return a request whose body is in chunks, each with an extension; `last` is what ends it."""
+    raw = b"".join(b"%x;n=%d\r\n%s\r\n" % (len(chunk), at, chunk) for at, chunk in enumerate(chunks))
+    return request(line, *fields, "Transfer-Encoding: chunked") + raw + last
+
+
+def last(line, *fields, **options):
+    """Return a request after which the connection ends."""
+    return request(line, *fields, "Connection: close", **options)
+
+
+class Client:
+    """A connection, for `with`. What it reads has to be an answer to the letter."""
+
+    def __init__(self, server):
+        self.socket = server.connect()
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.socket.close()
+
+    def send(self, raw):
+        self.socket.sendall(raw)
+
+    def read(self, head=False):
+        return read_response(self.socket, head)
+
+    def ask(self, line, *fields, **options):
+        self.send(request(line, *fields, **options))
+        return self.read(head=line.startswith("HEAD "))
+
+    def is_open(self):
+        """Tell whether it can be asked once more."""
+        try:
+            return self.ask("GET /json").status == 200
+        except (AssertionError, OSError):
+            return False
+
+    def rest(self):
+        """Return what comes up to a clean end of the connection."""
+        raw = b""
+        while True:
+            piece = self.socket.recv(65536)
+            if not piece:
+                return raw
+            raw += piece
+
+    def half_close(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """End it with a reset, not in peace."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+def ask(server, line, *fields, **options):
+    """Return the answer to one request over a connection of its own, which has to end behind it."""
+    raw = server.raw(last(line, *fields, **options))
+    stream = read_responses(raw) if not line.startswith("HEAD ") else [read_response(raw, head=True)]
+    assert len(stream) == 1, stream
+    assert stream[0].header("connection") == "close"
+    if line.startswith("HEAD "):
+        assert raw.endswith(b"\r\n\r\n"), "a body behind HEAD"
+    return stream[0]
+
+
+def answers(server, raw, **options):
+    """Return all answers to `raw` up to the connection's end."""
+    return read_responses(server.raw(raw, **options))
+
+
+def state(server):
+    return json.loads(ask(server, "GET /state").body)
+
+
+@pytest.fixture(scope="module", params=["plain", "hooked"])
+def kitchen(request, server_interpreter):
+    """The kitchen, without hooks and with some: requests go different ways."""
+    words = [] if request.param == "plain" else ["hooked"]
+    with Server(server_interpreter, *words, script="host_tests/apps/kitchen.py") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def plain(server_interpreter):
+    with Server(server_interpreter, script="host_tests/apps/kitchen.py") as running:
+        yield running
+
+
+# -- what handlers return
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "body"),
+    [
+        ("/json", 200, "application/json", b'{"hello": "world"}'),
+        ("/list", 200, "application/json", b'[1, "two", null]'),
+        ("/text", 200, "text/html; charset=utf-8", "<p>grüß Gott".encode()),
+        ("/bytes", 200, "application/octet-stream", b"\x00\xff"),
+        ("/async", 200, "application/json", b'{"path": "/async"}'),
+        ("/created", 201, "application/json", b'{"id": 7}'),
+        ("/typed", 200, "text/csv", b"a,b\r\n"),
+        ("/typed/lower", 200, "application/problem+json", b'{"a": 1}'),
+    ],
+)
+def test_result_of_handler_is_sent(kitchen, path, status, kind, body):
+    answer = ask(kitchen, f"GET {path}")
+    assert (answer.version, answer.status, answer.body) == ((1, 1), status, body)
+    kinds = [value for name, value in answer.headers if name == "content-type"]
+    assert [value.replace(" ", "") for value in kinds] == [kind.replace(" ", "")]
+    assert answer.header("content-length") == str(len(body))
+    assert answer.header("server") == "Limpet/0.1.0"
+
+
+def test_answer_has_the_date(kitchen):
+    answer = ask(kitchen, "GET /json")
+    assert re.fullmatch(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", answer.header("date"))
+    moment = email.utils.parsedate_to_datetime(answer.header("date"))
+    assert email.utils.format_datetime(moment, usegmt=True) == answer.header("date")
+    assert abs(moment.timestamp() - time.time()) < 600
+
+
+def test_answer_has_nothing_else(kitchen):
+    names = sorted(name for name, _ in ask(kitchen, "GET /json").headers)
+    assert names == ["connection", "content-length", "content-type", "date", "server"]
+    with Client(kitchen) as client:
+        names = sorted(name for name, _ in client.ask("GET /json").headers)
+    assert names == ["content-length", "content-type", "date", "server"]
+
+
+@pytest.mark.parametrize("path", ["/none", "/status/204", "/status/304"])
+def test_answer_without_body_has_no_length(kitchen, path):
+    with Client(kitchen) as client:
+        answer = client.ask(f"GET {path}")
+        assert answer.status == (204 if path == "/none" else int(path[8:]))
+        if answer.status == 204:
+            assert answer.header("content-length") is None
+        assert answer.body == b""
+        assert client.is_open()
+
+
+def test_empty_answer_tells_its_length(kitchen):
+    with Client(kitchen) as client:
+        answer = client.ask("GET /empty")
+        assert (answer.status, answer.header("content-length"), answer.body) == (200, "0", b"")
+        assert client.is_open()
+
+
+@pytest.mark.parametrize("status", [200, 202, 206, 299, 300, 399, 404, 418, 499, 500, 599])
+def test_status_of_handler_is_sent(kitchen, status):
+    answer = ask(kitchen, f"GET /status/{status}")
+    assert (answer.status, answer.body) == (status, b"body")
+
+
+def test_repeated_fields_are_sent_each(kitchen):
+    answer = ask(kitchen, "GET /twice")
+    assert [value for name, value in answer.headers if name == "set-cookie"] == ["a=b", "c=d"]
+    assert answer.header("x-number") == "5"
+
+
+@pytest.mark.parametrize("path", ["/json", "/text", "/size/5000", "/list", "/async", "/nothing", "/raise", "/file/100"])
+def test_head_is_answered_as_get_without_body(kitchen, path):
+    with Client(kitchen) as client:
+        whole, head = client.ask(f"GET {path}"), client.ask(f"HEAD {path}")
+        assert head.status == whole.status
+        fields = [[item for item in answer.headers if item[0] != "date"] for answer in (whole, head)]
+        assert fields[0] == fields[1]
+        assert client.is_open()
+
+
+@pytest.mark.parametrize("size", [0, 1, 500, 1023, 1024, 1025, 2879, 2880, 2881, 10_000, 70_000])
+def test_bytes_of_any_size_come_whole(kitchen, size):
+    with Client(kitchen) as client:
+        for _ in range(2):
+            assert client.ask(f"GET /size/{size}").body == pattern(size)
+
+
+def test_json_of_any_size_comes_whole(kitchen):
+    # Around what the server's buffer for JSON holds, and more lengths than it keeps the heads of.
+    sizes = [*range(0, 40), *range(990, 1040), 2000, 9000]
+    raw = [b"".join(request(f"GET /jsonsize/{size}") for size in part) for part in (sizes[:46], sizes[46:])]
+    got = [answer for part in raw for answer in answers(kitchen, part, half_close=True)]
+    assert [json.loads(answer.body) for answer in got] == [{"x": "y" * size} for size in sizes]
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 2800])
+def test_file_is_sent_up_to_its_length(kitchen, length):
+    with open("host_tests/apps/kitchen.py", "rb") as file:
+        wanted = file.read(length)
+    with Client(kitchen) as client:
+        for _ in range(2):
+            assert client.ask(f"GET /file/{length}").body == wanted
+
+
+def test_large_answer_reaches_a_slow_reader_while_others_are_served(kitchen):
+    size = 1_000_000
+    with Client(kitchen) as slow, Client(kitchen) as other:
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.send(last(f"GET /size/{size}"))
+        body = b""
+        for _ in range(20):
+            body += slow.socket.recv(1000)
+            assert other.is_open()
+        assert len(body) < size
+        answer = read_response(body + slow.rest())
+        assert answer.body == pattern(size)
+
+
+# -- connections that are kept
+
+
+def test_connection_is_kept(kitchen):
+    with Client(kitchen) as client:
+        for _ in range(3):
+            answer = client.ask("GET /json")
+            assert answer.header("connection") is None
+            assert answer.body == b'{"hello": "world"}'
+
+
+@pytest.mark.parametrize("value", ["close", "Close", "CLOSE", "keep-alive, close", "x,close ,y", "close, Upgrade"])
+@pytest.mark.parametrize("path", ["/json", "/text", "/async", "/nothing", "/none"])
+def test_connection_is_closed_when_asked(kitchen, path, value):
+    raw = kitchen.raw(request(f"GET {path}", f"Connection: {value}"))
+    (answer,) = read_responses(raw)
+    assert answer.header("connection") == "close"
+
+
+def test_connection_is_closed_when_asked_in_a_second_line(kitchen):
+    raw = request("GET /json", "Connection: keep-alive", "X: y", "connection: close")
+    assert [answer.header("connection") for answer in answers(kitchen, raw)] == ["close"]
+
+
+@pytest.mark.parametrize("value", ["closed", "x-close", "keep-alive", "Upgrade", "", ",", '"close"x'])
+def test_connection_is_kept_with_other_options(kitchen, value):
+    with Client(kitchen) as client:
+        assert client.ask("GET /json", f"Connection: {value}").header("connection") is None
+        assert client.is_open()
+
+
+@pytest.mark.parametrize("path", ["/json", "/text", "/async", "/nothing"])
+def test_http_1_0_is_closed_unless_asked(kitchen, path):
+    (answer,) = answers(kitchen, request(f"GET {path}", version="1.0"))
+    assert answer.header("connection") == "close"
+    with Client(kitchen) as client:
+        answer = client.ask(f"GET {path}", "Connection: Keep-Alive", version="1.0")
+        assert answer.header("connection") == "keep-alive"
+        assert client.is_open()
+
+
+def test_http_1_0_needs_no_host(kitchen):
+    (answer,) = answers(kitchen, b"GET /json HTTP/1.0\r\n\r\n")
+    assert answer.status == 200
+
+
+def test_http_1_0_that_asks_for_both_is_closed(kitchen):
+    (answer,) = answers(kitchen, request("GET /json", "Connection: keep-alive, close", version="1.0"))
+    assert answer.header("connection") == "close"
+
+
+@pytest.mark.parametrize("path", ["/close", "/close/text"])
+def test_handler_may_close_the_connection(kitchen, path):
+    (answer,) = answers(kitchen, request(f"GET {path}"))
+    assert (answer.status, answer.header("connection")) == (200, "close")
+
+
+def test_empty_lines_between_requests_are_skipped(kitchen):
+    raw = b"\r\n\r\n" + request("GET /json") + b"\r\n" + request("POST /echo", body=b"a") + b"\r\n" + last("GET /text")
+    assert [answer.status for answer in answers(kitchen, raw)] == [200, 200, 200]
+
+
+def test_connection_ends_with_its_last_request_and_all_answers_arrive(kitchen):
+    # More than are answered; the rest is unread when the server closes (RFC 9112 9.6).
+    got = answers(kitchen, request("GET /text", "X-Filler: " + "x" * 100) * (REQUESTS + 200))
+    assert [answer.status for answer in got] == [200] * REQUESTS
+    assert [answer.header("connection") for answer in got] == [None] * (REQUESTS - 1) + ["close"]
+
+
+# -- requests one behind the other
+
+
+def test_pipelined_requests_are_answered_in_order(kitchen):
+    raw = b"".join(request(f"GET /size/{size}") for size in range(20)) + last("GET /size/20")
+    assert [answer.body for answer in answers(kitchen, raw)] == [pattern(size) for size in range(21)]
+
+
+@pytest.mark.parametrize("path", ["/json", "/text", "/async", "/nothing"])
+def test_pipelined_requests_of_one_kind_are_all_answered(kitchen, path):
+    got = answers(kitchen, request(f"GET {path}") * 30 + last(f"GET {path}"))
+    assert len(got) == 31
+    assert len({(answer.status, answer.body) for answer in got}) == 1
+
+
+def test_pipelined_requests_of_all_kinds_are_answered_in_order(kitchen):
+    raw, wanted = b"", []
+    for number in range(10):
+        name = b"%d" % number
+        raw += request("GET /json")
+        raw += request("POST /echo", body=name * 50)
+        raw += request("OPTIONS /json")
+        raw += chunked("POST /echo", name, name * 300)
+        raw += request("GET /async")
+        raw += request("POST /nothing", body=b"GET /raise HTTP/1.1\r\nHost: x\r\n\r\n")
+        raw += request("POST /echo/async", body=b"")
+        raw += request("DELETE /json")
+        wanted += [(200, b'{"hello": "world"}'), (200, name * 50), (204, b""), (200, name * 301)]
+        wanted += [(200, b'{"path": "/async"}'), (404, None), (200, b""), (405, None)]
+    raw += last("GET /none")
+    wanted.append((204, b""))
+    got = [(answer.status, answer.body) for answer in answers(kitchen, raw)]
+    assert len(got) == len(wanted)
+    for (status, body), (wanted_status, wanted_body) in zip(got, wanted):
+        assert status == wanted_status
+        assert body == wanted_body or wanted_body is None
+
+
+def test_pipelined_head_leaves_no_body_behind(kitchen):
+    raw = request("HEAD /size/300") + request("HEAD /nothing") + last("GET /json")
+    got = kitchen.raw(raw)
+    assert got.count(b"HTTP/1.1 ") == 3
+    assert read_response(got[got.rindex(b"HTTP/1.1 ") :]).body == b'{"hello": "world"}'
+    heads = got.split(b"\r\n\r\n")
+    assert [head[:9] for head in heads[:3]] == [b"HTTP/1.1 "] * 3
+
+
+def test_pipelined_head_in_pieces_of_any_size(kitchen):
+    # Heads that fill the buffer move down in it again and again.
+    raw = b"".join(request("POST /echo", "X: " + "x" * (50 * n), body=b"%d" % n * n) for n in range(1, 30)) + last("GET /json")
+    wanted = [b"%d" % n * n for n in range(1, 30)] + [b'{"hello": "world"}']
+    chance = random.Random(5)
+    with Client(kitchen) as client:
+        at = 0
+        while at < len(raw):
+            size = chance.choice([1, 5, 200, 2000, 5000])
+            client.send(raw[at : at + size])
+            at += size
+        got = read_responses(client.rest())
+    assert [answer.body for answer in got] == wanted
+
+
+# -- requests in pieces
+
+PIECES = {
+    "get": (request("GET /size/20", "User-Agent: x", "Accept: */*"), (200, pattern(20))),
+    "length": (request("POST /echo", "X: y", body=b"hello\r\n\r\nworld"), (200, b"hello\r\n\r\nworld")),
+    "chunked": (chunked("POST /echo", b"hello", b"\r\n", b"world" * 4, last=b"0\r\nA: b\r\n\r\n"), (200, b"hello\r\n" + b"world" * 4)),
+    "unread": (request("POST /nothing", body=b"hello"), (404, None)),
+    "refused": (request("POST /json", body=b"hello"), (405, None)),
+}
+
+
+def pass_by(server, other):
+    """Return once the server has read what was sent before: it served somebody else twice since."""
+    other.send(request("GET /none") * 2)
+    other.read()
+    other.read()
+    return server
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_request_may_be_split_anywhere(plain, kind):
+    raw, (status, body) = PIECES[kind]
+    client = other = None
+    for cut in range(1, len(raw)):
+        if cut % 40 == 1:
+            client, other = Client(plain), Client(plain)
+        client.send(raw[:cut])
+        pass_by(plain, other)
+        client.send(raw[cut:])
+        answer = client.read()
+        assert answer.status == status, cut
+        assert answer.body == body or body is None, cut
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_request_may_come_byte_by_byte(plain, kind):
+    raw, (status, body) = PIECES[kind]
+    with Client(plain) as client:
+        for at in range(len(raw)):
+            if at % 45 == 0:
+                other = Client(plain)
+            client.send(raw[at : at + 1])
+            pass_by(plain, other)
+        answer = client.read()
+        assert answer.status == status
+        assert answer.body == body or body is None
+        assert client.is_open()
+
+
+# -- clients that have sent all they want
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_half_closed_client_gets_its_answer(kitchen, kind):
+    raw, (status, body) = PIECES[kind]
+    (answer,) = answers(kitchen, raw, half_close=True)
+    assert answer.status == status
+    assert answer.body == body or body is None
+
+
+@pytest.mark.parametrize("path", ["/json", "/text", "/async/20", "/size/300000", "/file/2000", "/nothing"])
+def test_half_closed_client_gets_all_its_answers(kitchen, path):
+    got = answers(kitchen, request(f"GET {path}") * 5, half_close=True)
+    assert len(got) == 5
+    assert len({(answer.status, answer.body) for answer in got}) == 1
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_half_closed_client_that_never_finished_gets_no_success(kitchen, kind):
+    raw, _ = PIECES[kind]
+    before = state(kitchen)["seen"]
+    for cut in range(1, len(raw), 7):
+        for answer in answers(kitchen, raw[:cut], half_close=True):
+            assert answer.status >= 400
+    assert state(kitchen)["seen"] == before
+
+
+# -- methods and targets
+
+
+def test_options_tells_the_methods(kitchen):
+    with Client(kitchen) as client:
+        answer = client.ask("OPTIONS /json")
+        assert (answer.status, answer.body) == (204, b"")
+        assert sorted(answer.header("allow").split(", ")) == ["GET", "HEAD", "OPTIONS"]
+        answer = client.ask("OPTIONS /echo")
+        assert sorted(answer.header("allow").split(", ")) == ["OPTIONS", "PATCH", "POST", "PUT"]
+        assert client.ask("OPTIONS /nothing").status == 404
+        assert client.is_open()
+
+
+@pytest.mark.parametrize("target", ["*", "http://limpet.test", "HTTPS://limpet.test:443"])
+def test_options_of_the_server(kitchen, target):
+    answer = ask(kitchen, f"OPTIONS {target}")
+    assert answer.status == 204
+    assert {"GET", "HEAD", "POST", "OPTIONS"} <= set(answer.header("allow").split(", "))
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_method_without_route_is_not_allowed(kitchen, method):
+    answer = ask(kitchen, f"{method} /json")
+    assert answer.status == 405
+    assert sorted(answer.header("allow").split(", ")) == ["GET", "HEAD", "OPTIONS"]
+
+
+def test_head_needs_get(kitchen):
+    answer = ask(kitchen, "HEAD /echo")
+    assert answer.status == 405
+    assert "POST" in answer.header("allow")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "Get", "GETS", "!#$%&'*+-.^_`|~9", "X" * 200])
+@pytest.mark.parametrize("path", ["/json", "/nothing", "/size/5"])
+def test_unknown_method_is_not_implemented(kitchen, method, path):
+    with Client(kitchen) as client:
+        assert client.ask(f"{method} {path}").status == 501
+        assert client.is_open()
+
+
+def test_connect_is_not_implemented(kitchen):
+    assert ask(kitchen, "CONNECT limpet.test:443").status == 501
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.9", "3.0", "9.9"])
+def test_other_version_is_not_supported(kitchen, version):
+    (answer,) = answers(kitchen, request("GET /json", version=version) * 2)
+    assert (answer.status, answer.header("connection")) == (505, "close")
+
+
+def test_later_minor_version_is_served(kitchen):
+    with Client(kitchen) as client:
+        answer = client.ask("GET /json", version="1.7")
+        assert (answer.status, answer.version, answer.header("connection")) == (200, (1, 1), None)
+        assert client.is_open()
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/target", "/target", ""),
+        ("/target?", "/target", ""),
+        ("/target?a=b", "/target", "a=b"),
+        ("http://limpet.test/target", "/target", ""),
+        ("http://limpet.test:8080/target?a=b", "/target", "a=b"),
+        ("HTTP://LIMPET.TEST/target?a=/", "/target", "a=/"),
+        ("https://[::1]:443/target", "/target", ""),
+        ("http://somebody.else/target", "/target", ""),
+        ("/%74arget", "/target", ""),
+        ("/target/a%20b?c=%20", "/target/a b", "c=%20"),
+        ("/target/%2525", "/target/%25", ""),
+        ("/target/gr%C3%BC%C3%9F", "/target/grüß", ""),
+        ("/target/a;b,c=d:e@f!$&'()*+", "/target/a;b,c=d:e@f!$&'()*+", ""),
+        ("/target?http://x/?y", "/target", "http://x/?y"),
+    ],
+)
+def test_target_is_read(kitchen, target, path, query):
+    answer = ask(kitchen, f"GET {target}")
+    assert answer.status == 200
+    said = json.loads(answer.body)
+    assert (said["path"], said["query"]) == (path, query)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "*", "json", "limpet.test:80", "limpet.test/json", "ftp://limpet.test/json", "http:/json", "http://", "http:///json",
+        "http://user@limpet.test/json", "http://user:word@limpet.test/json", "http://limpet.test\\json", "httpx://x/json",
+        "?a=b", "http://?a", "file:///etc/passwd", "javascript:1",
+    ],
+)  # fmt: skip
+def test_target_in_no_known_form_is_refused(kitchen, target):
+    (answer,) = answers(kitchen, request(f"GET {target}") + request("GET /json"))
+    assert (answer.status, answer.header("connection")) == (400, "close")
+
+
+@pytest.mark.parametrize("target", ["/%", "/%zz", "/target/%f", "/target/%00", "/target/%0d%0a", "/%ff", "/target/%c0%af", "/json%"])
+def test_path_that_cannot_be_decoded_is_refused(kitchen, target):
+    with Client(kitchen) as client:
+        assert client.ask(f"GET {target}").status == 400
+        assert client.is_open()
+
+
+# -- heads that are none
+
+BROKEN = {
+    "not HTTP": b"hello\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
+    "bare LF": b"GET /json HTTP/1.1\nHost: x\n\n",
+    "no version": b"GET /json\r\n\r\n",
+    "no Host": b"GET /json HTTP/1.1\r\n\r\n",
+    "two Hosts": request("GET /json", "Host: y"),
+    "space before the colon": request("GET /json", "Content-Length : 5"),
+    "folded line": request("GET /json", "A: b\r\n c"),
+    "NUL": request("GET /json", "A: b\0"),
+    "bare CR": request("GET /json", "A: b\rB: c"),
+    "no colon": request("GET /json", "A"),
+    "no name": request("GET /json", ": b"),
+    "both lengths": request("POST /echo", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "both lengths, reversed": request("POST /echo", "Transfer-Encoding: chunked", "Content-Length: 0") + b"0\r\n\r\n",
+    "chunked in 1.0": request("POST /echo", "Transfer-Encoding: chunked", version="1.0") + b"0\r\n\r\n",
+    "two lengths": request("POST /echo", "Content-Length: 5", "Content-Length: 6") + b"hello",
+    "two lengths in one": request("POST /echo", "Content-Length: 5, 6") + b"hello",
+    "no length": request("POST /echo", "Content-Length:"),
+    "length with sign": request("POST /echo", "Content-Length: +5") + b"hello",
+    "negative length": request("POST /echo", "Content-Length: -5") + b"hello",
+    "length in words": request("POST /echo", "Content-Length: five") + b"hello",
+    "hexadecimal length": request("POST /echo", "Content-Length: 0x5") + b"hello",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_cannot_be_framed_is_refused_and_the_connection_closed(kitchen, kind):
+    before = state(kitchen)["seen"]
+    (answer,) = answers(kitchen, BROKEN[kind] + request("POST /echo", body=b"smuggled"))
+    assert (answer.status, answer.header("connection")) == (400, "close")
+    assert state(kitchen)["seen"] == before
+
+
+@pytest.mark.parametrize(
+    ("coding", "status"),
+    [
+        ("gzip", 501),
+        ("gzip, chunked", 501),
+        ("identity", 501),
+        ("xchunked", 501),
+        ("chunked;q=1", 501),
+        ("chunked, chunked", None),
+        ("chunked, identity", None),
+        ("", None),
+        (",", None),
+        ('"chunked"', None),
+        ("chunked\x0b", 400),
+    ],
+)
+def test_other_coding_is_refused_and_the_connection_closed(kitchen, coding, status):
+    raw = request("POST /echo", f"Transfer-Encoding: {coding}") + b"0\r\n\r\n" + request("POST /echo", body=b"smuggled")
+    before = state(kitchen)["seen"]
+    (answer,) = answers(kitchen, raw)
+    assert answer.status == status or (status is None and answer.status in (400, 501))
+    assert answer.header("connection") == "close"
+    assert state(kitchen)["seen"] == before
+
+
+def test_coding_in_any_case_is_chunked(kitchen):
+    raw = request("POST /echo", "transfer-ENCODING:\t ChunKed \t") + b"2\r\nhi\r\n0\r\n\r\n" + last("GET /json")
+    assert [answer.body for answer in answers(kitchen, raw)] == [b"hi", b'{"hello": "world"}']
+
+
+@pytest.mark.parametrize("kind", ["not HTTP", "NUL", "no Host", "two lengths"])
+def test_refusal_arrives_however_much_is_sent(kitchen, kind):
+    (answer,) = answers(kitchen, BROKEN[kind] + b"x" * 300_000)
+    assert answer.status == 400
+
+
+def test_refused_version_is_told_however_much_is_sent(kitchen):
+    (answer,) = answers(kitchen, b"GET / HTTP/7.0\r\n" + b"x" * 300_000)
+    assert answer.status == 505
+
+
+def test_refused_head_has_no_body(kitchen):
+    raw = kitchen.raw(request("HEAD /json", "Content-Length: x"))
+    assert read_response(raw, head=True).status == 400
+    assert raw.endswith(b"\r\n\r\n")
+
+
+# -- limits of heads
+
+
+def test_target_at_the_limit(kitchen):
+    assert ask(kitchen, "GET /target?" + "a" * (TARGET_BYTES - 8)).status == 200
+    for size in (TARGET_BYTES + 1, TARGET_BYTES * 30):
+        (answer,) = answers(kitchen, request("GET /target?" + "a" * (size - 8)))
+        assert (answer.status, answer.header("connection")) == (414, "close")
+
+
+def test_fields_at_the_limit(kitchen):
+    lines = [f"X-{number}: y" for number in range(FIELDS - 2)]
+    assert ask(kitchen, "GET /json", *lines).status == 200
+    (answer,) = answers(kitchen, last("GET /json", *lines, "One: more"))
+    assert (answer.status, answer.header("connection")) == (431, "close")
+
+
+def test_head_at_the_limit(kitchen):
+    room = HEAD_BYTES - len(last("GET /json", "X: "))
+    assert ask(kitchen, "GET /json", "X: " + "x" * room).status == 200
+    for more in (1, 2, 3, 127, 128, 129, 1000, 100_000):
+        (answer,) = answers(kitchen, last("GET /json", "X: " + "x" * (room + more)))
+        assert (answer.status, answer.header("connection")) == (431, "close"), more
+
+
+def test_head_at_the_limit_with_a_body_behind(kitchen):
+    room = HEAD_BYTES - len(request("POST /echo", "X: ", "Content-Length: 5000"))
+    body = pattern(5000)
+    with Client(kitchen) as client:
+        assert client.ask("POST /echo", "X: " + "x" * room, body=body).body == body
+        raw = chunked("POST /echo", *[body[at : at + 7] for at in range(0, 5000, 7)], fields=["X: " + "x" * (room - 40)])
+        client.send(raw)
+        assert client.read().body == body
+        assert client.is_open()
+
+
+def test_empty_lines_without_end_are_refused(kitchen):
+    (answer,) = answers(kitchen, b"\r\n" * 50_000)
+    assert answer.status in (400, 431)
+
+
+def test_head_without_end_is_refused(kitchen):
+    (answer,) = answers(kitchen, b"GET /json HTTP/1.1\r\nX: " + b"x" * 500_000)
+    assert answer.status == 431
+    (answer,) = answers(kitchen, b"X" * 500_000)
+    assert answer.status in (414, 431, 501)
+
+
+# -- bodies
+
+
+@pytest.mark.parametrize("path", ["/echo", "/echo/async"])
+@pytest.mark.parametrize("size", [0, 1, 1000, 2100, BODY_BYTES - 1, BODY_BYTES])
+def test_body_comes_back(kitchen, path, size):
+    body = pattern(size)
+    with Client(kitchen) as client:
+        assert client.ask(f"POST {path}", body=body).body == body
+        client.send(chunked(f"POST {path}", *[body[at : at + 600] for at in range(0, size, 600)]))
+        assert client.read().body == body
+        client.send(chunked(f"POST {path}", *([body] if body else []), last=b"000;a=b\r\nDigest: x\r\n\r\n"))
+        assert client.read().body == body
+        assert client.is_open()
+
+
+def test_body_s_length_may_be_repeated(kitchen):
+    with Client(kitchen) as client:
+        client.send(request("POST /echo", "Content-Length: 2", "content-length: 2") + b"hi")
+        answer = client.read()
+        # RFC 9112 6.3 leaves the choice: take it as one, or refuse it.
+        assert (answer.status, answer.body) == (200, b"hi") or answer.status == 400
+
+
+def test_body_of_a_request_that_needs_none_is_no_request(kitchen):
+    smuggled = request("POST /echo", body=b"x")
+    before = state(kitchen)["seen"]
+    with Client(kitchen) as client:
+        for line in ("GET /json", "HEAD /json", "OPTIONS /json", "GET /async", "DELETE /json", "GET /nothing", "TRACE /json"):
+            client.ask(line, body=smuggled)
+        assert client.is_open()
+    assert state(kitchen)["seen"] == before
+
+
+@pytest.mark.parametrize("path", ["/echo", "/echo/async", "/echo/json"])
+def test_too_long_a_body_is_refused(kitchen, path):
+    body = b"x" * (BODY_BYTES + 1)
+    raws = [
+        request(f"POST {path}", body=body),
+        request(f"POST {path}", body=body * 50),
+        request(f"POST {path}", f"Content-Length: {10**14}") + body,
+        request(f"POST {path}", f"Content-Length: {10**400}") + body,
+        chunked(f"POST {path}", body),
+        chunked(f"POST {path}", *[b"x" * 1000] * 9),
+        chunked(f"POST {path}", *[b"x" * 1000] * 500),
+        request(f"POST {path}", "Transfer-Encoding: chunked") + b"7fffffff\r\n" + body * 3,
+        request(f"POST {path}", "Transfer-Encoding: chunked") + b"FFFFFFFFF\r\n" + body * 3,
+    ]
+    for at, raw in enumerate(raws):
+        (answer,) = answers(kitchen, raw)
+        assert (answer.status, answer.header("connection")) == (413, "close"), at
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"5\nhello\r\n0\r\n\r\n", b"5\r\nhelloX\r\n0\r\n\r\n", b"-5\r\nhello\r\n0\r\n\r\n", b"x\r\n\r\n", b"\r\n\r\n",
+        b"5;\nhello\r\n0\r\n\r\n", b"2\r\nhi\r\n0\r\nA : b\r\n\r\n", b"1;" + b"a" * 5000 + b"\r\nx\r\n0\r\n\r\n",
+        b"0\r\n" + b"A: b\r\n" * 1000 + b"\r\n", b"1\r\na\r\n" + b"1;a=bbbbbbbbbbbb\r\nx\r\n" * 1000 + b"0\r\n\r\n",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_chunks_that_are_none_are_refused(kitchen, raw):
+    before = state(kitchen)["seen"]
+    raw = request("POST /echo", "Transfer-Encoding: chunked") + raw + request("POST /echo", body=b"smuggled")
+    (answer,) = answers(kitchen, raw)
+    assert (answer.status, answer.header("connection")) == (400, "close")
+    assert state(kitchen)["seen"] == before
+
+
+@pytest.mark.parametrize(("line", "status"), [("POST /nothing", 404), ("POST /json", 405), ("PROPFIND /json", 501)])
+def test_body_that_nobody_wants_is_read_away(kitchen, line, status):
+    smuggled = request("POST /echo", body=b"x")
+    before = state(kitchen)["seen"]
+    with Client(kitchen) as client:
+        for size in (1, len(smuggled), 3000, BODY_BYTES):
+            body = (smuggled * (size // len(smuggled) + 1))[:size]
+            assert client.ask(line, body=body).status == status
+            assert client.ask("GET /json").body == b'{"hello": "world"}'
+    assert state(kitchen)["seen"] == before
+
+
+@pytest.mark.parametrize(("line", "status"), [("POST /nothing", 404), ("POST /json", 405), ("PROPFIND /json", 501)])
+def test_long_body_that_nobody_wants_ends_the_connection(kitchen, line, status):
+    smuggled = request("POST /echo", body=b"x")
+    before = state(kitchen)["seen"]
+    for raw in (
+        request(line, body=b"x" * (BODY_BYTES + 1)),
+        request(line, body=b"x" * 500_000),
+        chunked(line, smuggled, smuggled),
+        chunked(line, *[b"x" * 5000] * 100),
+    ):
+        got = answers(kitchen, raw + smuggled)
+        assert got[0].status == status
+        assert got[0].header("connection") == "close" or len(got) == 2
+    assert state(kitchen)["seen"] == before
+
+
+# -- Expect
+
+
+@pytest.mark.parametrize("path", ["/echo", "/echo/async"])
+@pytest.mark.parametrize("value", ["100-continue", "100-Continue"])
+def test_continue_is_sent_before_the_body_is_read(kitchen, path, value):
+    with Client(kitchen) as client:
+        for body in (b"hello", pattern(5000)):
+            client.send(request(f"POST {path}", f"Expect: {value}", f"Content-Length: {len(body)}"))
+            interim = client.read()
+            assert (interim.status, interim.reason, interim.headers) == (100, "Continue", [])
+            client.send(body)
+            assert client.read().body == body
+        assert client.is_open()
+
+
+def test_continue_is_sent_for_chunks(kitchen):
+    with Client(kitchen) as client:
+        client.send(request("POST /echo", "Expect: 100-continue", "Transfer-Encoding: chunked"))
+        assert client.read().status == 100
+        client.send(b"2\r\nhi\r\n0\r\n\r\n")
+        assert client.read().body == b"hi"
+        assert client.is_open()
+
+
+def test_continue_is_sent_once(kitchen):
+    with Client(kitchen) as client:
+        client.send(request("POST /echo", "Expect: 100-continue", "Content-Length: 3"))
+        assert client.read().status == 100
+        for byte in (b"a", b"b", b"c"):
+            client.send(byte)
+        assert client.read().body == b"abc"
+        assert client.is_open()
+
+
+def test_body_need_not_wait_for_continue(kitchen):
+    raw = request("POST /echo", "Expect: 100-continue", body=b"hello") * 3 + last("GET /json")
+    got = [answer for answer in answers(kitchen, raw) if answer.status != 100]
+    assert [answer.body for answer in got] == [b"hello"] * 3 + [b'{"hello": "world"}']
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "status"),
+    [
+        ("POST /nothing", ["Content-Length: 5"], 404),
+        ("POST /json", ["Content-Length: 5"], 405),
+        ("PROPFIND /json", ["Content-Length: 5"], 501),
+        ("POST /echo", ["Content-Length: 100000"], 413),
+        ("POST /echo", ["Content-Length: x"], 400),
+        ("POST /echo", ["Transfer-Encoding: gzip"], 501),
+        ("POST /nothing", ["Transfer-Encoding: chunked"], 404),
+    ],
+)
+def test_continue_is_not_sent_when_refused(kitchen, line, fields, status):
+    with Client(kitchen) as client:
+        client.send(request(line, "Expect: 100-continue", *fields))
+        answer = client.read()
+        assert (answer.status, answer.header("connection")) == (status, "close")
+        client.half_close()
+        assert client.rest() == b""
+
+
+def test_continue_is_not_sent_without_a_body(kitchen):
+    with Client(kitchen) as client:
+        assert client.ask("GET /json", "Expect: 100-continue").status == 200
+        assert client.ask("POST /echo", "Expect: 100-continue", body=b"").status == 200
+        assert client.is_open()
+
+
+def test_continue_is_not_sent_to_http_1_0(kitchen):
+    with Client(kitchen) as client:
+        client.send(request("POST /echo", "Expect: 100-continue", "Content-Length: 2", version="1.0"))
+        time.sleep(0.05)
+        client.send(b"hi")
+        assert client.read().body == b"hi"
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize("value", ["", "x", "200-ok", "100-continue, x", "100-continue; a", '"100-continue"'])
+def test_other_expectation_fails(kitchen, value):
+    before = state(kitchen)["seen"]
+    (answer,) = answers(kitchen, request("POST /echo", f"Expect: {value}", body=b"x" * 5000))
+    assert (answer.status, answer.header("connection")) == (417, "close")
+    assert state(kitchen)["seen"] == before
+
+
+# -- what handlers are told
+
+
+def test_fields_are_told_in_order(kitchen):
+    lines = ["B: 1", "a:2", "B:\t3 \t", "C:", "d: \xe4", "E: " + "ä".encode().decode("latin-1")]
+    said = json.loads(ask(kitchen, "GET /fields", *lines).body)
+    wanted = [["b", "1"], ["a", "2"], ["b", "3"], ["c", ""], ["d", "ä"], ["e", "ä"]]
+    assert said == [["host", "limpet.test"], *wanted, ["connection", "close"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "value"),
+    [
+        ("x-a", ["X-A: 1"], "1"),
+        ("X-A", ["x-a: 1"], "1"),
+        ("x_a", ["x-a: 1", "X_A: 2"], "2"),
+        ("x-a", ["X-A: 1", "B: 2", "x-a: 3"], "1, 3"),
+        ("cookie", ["Cookie: a=b", "Cookie: c=d"], "a=b; c=d"),
+        ("x-a", ["X-A: ", "X-A: 1"], ", 1"),
+        ("x-b", ["X-A: 1"], None),
+        ("host", [], "limpet.test"),
+        ("accept", ["Accept: a/b"], "a/b"),
+        ("x-a", ["X-A: \xff\xfe"], "ÿþ"),
+        ("x-a", ["X-A: \xc0\xaf"], "À¯"),
+        ("x-a", ["X-A: \xed\xa0\x80"], "í\xa0\x80"),
+        ("x-a", ["X-A: \xf5\x80\x80\x80"], "õ\x80\x80\x80"),
+    ],
+)
+def test_field_is_found(kitchen, name, lines, value):
+    said = json.loads(ask(kitchen, f"GET /field/{name}", *lines).body)
+    assert said["get"] == value
+    assert said["default"] == ("none" if value is None else value)
+    assert said["in"] == (value is not None)
+    assert said["item"] == ("KeyError" if value is None else value)
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Authorization", "User-Agent", "Origin", "Range"])
+def test_field_that_is_single_is_refused_when_repeated(kitchen, name):
+    with Client(kitchen) as client:
+        assert client.ask(f"GET /field/{name}", f"{name}: a", f"{name}: a").status == 400
+        assert client.is_open()
+
+
+def test_query_is_told(kitchen):
+    said = json.loads(ask(kitchen, "GET /target/x%2Fy?a=1&b=%20+c&a=2&d&=e&&f=%3D%26").body)
+    assert said["args"] == [["a", "1"], ["b", "  c"], ["a", "2"], ["d", ""], ["", "e"], ["f", "=&"]]
+    assert said["rest"] == "x/y"
+    assert said["params"] == {"rest": "x/y"}
+    assert said["target"] == "/target/x%2Fy"
+    assert said["method"] == "GET"
+
+
+@pytest.mark.parametrize("query", ["a=%", "a=%zz", "%ff=a", "&".join("abcdefghij" * 7)])
+def test_query_that_cannot_be_decoded_is_refused(kitchen, query):
+    with Client(kitchen) as client:
+        assert client.ask(f"GET /target?{query}").status == 400
+        assert client.is_open()
+
+
+def test_nothing_of_a_request_is_told_to_the_next(kitchen):
+    with Client(kitchen) as client:
+        first = json.loads(client.ask("GET /target/x?a=1", "Content-Type: application/json").body)
+        assert first["args"] == [["a", "1"]]
+        second = json.loads(client.ask("GET /target").body)
+        assert (second["args"], second["rest"], second["params"], second["path"]) == ([], None, None, "/target")
+        assert json.loads(client.ask("POST /echo/json", "Content-Type: application/json", body=b"[1]").body)["json"] == [1]
+        assert json.loads(client.ask("POST /echo/json", "Content-Type: application/json", body=b"[2]").body)["json"] == [2]
+        assert client.ask("POST /echo", body=b"abc").body == b"abc"
+        assert client.ask("POST /echo").body == b""
+
+
+@pytest.mark.parametrize("value", [{"a": [1, 2.5, None, True, "ä€😀\n\"\\"]}, [], {}, 0, "x", None, False])
+@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"])
+def test_json_is_read(kitchen, value, kind):
+    answer = ask(kitchen, "POST /echo/json", f"Content-Type: {kind}", body=json.dumps(value).encode())
+    assert json.loads(answer.body) == {"json": value}
+    answer = ask(kitchen, "POST /echo/json", f"Content-Type: {kind}", body=json.dumps(value, ensure_ascii=False).encode())
+    assert json.loads(answer.body) == {"json": value}
+
+
+@pytest.mark.parametrize("lines", [[], ["Content-Type: text/plain"], ["Content-Type: application/jsonx"], ["Content-Type:"]])
+def test_body_that_is_no_json_by_its_type_is_refused(kitchen, lines):
+    with Client(kitchen) as client:
+        assert client.ask("POST /echo/json", *lines, body=b"{}").status == 415
+        assert client.is_open()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}x", b"{'a': 1}", b"[1,]", b"nul", b"\xff", b'"\xff"', b"[" * 5000, b"NaN", b'{"a"}'])
+def test_body_that_is_no_json_is_refused(kitchen, body):
+    with Client(kitchen) as client:
+        assert client.ask("POST /echo/json", "Content-Type: application/json", body=body).status == 400
+        assert client.is_open()
+
+
+# -- errors
+
+PAGES = [
+    (None, "html"),
+    ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"),
+    ("*/*", "html"),
+    ("image/png", "html"),
+    ("application/json", "json"),
+    ("application/json, text/plain, */*", "json"),
+    ("text/html;q=0.5, application/json", "json"),
+    ("text/html, application/json;q=0.5", "html"),
+    ("application/problem+json", "json"),
+]
+
+
+@pytest.mark.parametrize(("accept", "kind"), PAGES)
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/error/418", 418), ("/raise", 500), ("/raise/async", 500)])
+def test_error_is_told_as_asked(kitchen, accept, kind, path, status):
+    answer = ask(kitchen, f"GET {path}", *([f"Accept: {accept}"] if accept else []))
+    assert answer.status == status
+    if kind == "json":
+        assert answer.header("content-type") == "application/json"
+        said = json.loads(answer.body)["error"]
+        assert said["status"] == status
+        assert said["reason"] == answer.reason
+    else:
+        assert answer.header("content-type").replace(" ", "") == "text/html;charset=utf-8"
+        assert answer.body.lower().startswith(b"<!doctype html>")
+        assert b"%d" % status in answer.body
+
+
+def test_error_of_a_refused_head_is_told_as_asked(kitchen):
+    raw = request("POST /echo", "Accept: application/json", "Content-Length: x")
+    (answer,) = answers(kitchen, raw)
+    assert json.loads(answer.body)["error"]["status"] == 400
+
+
+def test_error_s_words_are_no_markup(kitchen):
+    answer = ask(kitchen, "GET /error/409")
+    assert b"It is &lt;b&gt;so&lt;/b&gt; &amp; not else." in answer.body
+    assert answer.header("x-why") == "because"
+    answer = ask(kitchen, "GET /error/409", "Accept: application/json")
+    assert json.loads(answer.body)["error"]["detail"] == "It is <b>so</b> & not else."
+
+
+@pytest.mark.parametrize("path", ["/raise", "/raise/async"])
+def test_handler_that_raises_is_told_once_and_the_next_is_served(kitchen, path):
+    before = kitchen.output().count("ValueError: it went wrong")
+    with Client(kitchen) as client:
+        answer = client.ask(f"GET {path}")
+        assert (answer.status, b"it went wrong" in answer.body) == (500, False)
+        assert client.is_open()
+    output = kitchen.output()
+    assert output.count("ValueError: it went wrong") == before + 1
+    assert f"GET b'{path}'" in output or f"GET {path}" in output
+    assert "kitchen.py" in output and "Traceback" in output
+
+
+@pytest.mark.parametrize("path", ["/raise/oserror", "/raise/text", "/raise/cancelled"])
+def test_handler_that_raises_something_strange_is_an_error_too(kitchen, path):
+    with Client(kitchen) as client:
+        assert client.ask(f"GET {path}").status == 500
+        assert client.is_open()
+
+
+def test_handler_that_raises_on_a_post_leaves_the_connection_usable(kitchen):
+    with Client(kitchen) as client:
+        assert client.ask("POST /echo/json", "Content-Type: application/json", body=b"{").status == 400
+        assert client.is_open()
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_handler_that_returns_junk_is_an_error(kitchen, name):
+    path = "GET /junk/" + name.replace(" ", "%20")
+    errors = state(kitchen)["counters"]["errors"]
+    with Client(kitchen) as client:
+        answer = client.ask(path)
+        assert (answer.status, answer.header("injected")) == (500, None)
+        assert client.is_open()
+        answer = client.ask(path.replace("/junk/", "/junk/async/"))
+        assert (answer.status, answer.header("injected")) == (500, None)
+        assert client.is_open()
+    assert state(kitchen)["counters"]["errors"] == errors + 2
+
+
+def test_request_that_was_kept_does_not_show_another_client(kitchen):
+    assert ask(kitchen, "GET /keep", "Cookie: first").status == 200
+    for _ in range(3):
+        assert json.loads(ask(kitchen, "GET /kept", "Cookie: secret").body)["cookie"] != "secret"
+
+
+# -- clients of others
+
+
+def test_httpx_is_served(kitchen):
+    with httpx.Client(base_url=kitchen.url, timeout=15) as client:
+        for _ in range(3):
+            assert client.get("/json").json() == {"hello": "world"}
+        assert client.post("/echo/json", json={"a": ["ü"]}).json() == {"json": {"a": ["ü"]}}
+        assert client.post("/echo", content=iter([b"chunks ", b"of ", b"httpx"])).content == b"chunks of httpx"
+        assert client.head("/size/5000").headers["content-length"] == "5000"
+        assert client.get("/size/200000").content == pattern(200000)
+        assert client.options("/json").headers["allow"]
+        assert client.put("/echo", content=b"").content == b""
+        assert client.get("/target", params={"a": "ü&="}).json()["args"] == [["a", "ü&="]]
+        assert client.get("/nothing").status_code == 404
+        assert client.post("/nothing", content=b"x" * 100_000).status_code == 404
+        assert client.get("/json").status_code == 200
+
+
+def test_many_clients_are_served_at_once(kitchen):
+    failures = []
+
+    def work(number):
+        try:
+            with httpx.Client(base_url=kitchen.url, timeout=15) as client:
+                for turn in range(10):
+                    size = 100 * number + turn
+                    assert client.get(f"/size/{size}").content == pattern(size)
+                    assert client.post("/echo/async", content=b"%d" % size).content == b"%d" % size
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+@pytest.fixture(scope="module")
+def curl():
+    command = shutil.which("curl")
+    if not command:
+        pytest.skip("there is no curl")
+
+    def run(*args, data=None):
+        options = ["--silent", "--show-error", "--max-time", "15", "--noproxy", "*"]
+        done = subprocess.run([command, *options, *args], input=data, capture_output=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_curl_is_served(kitchen, curl, tmp_path):
+    url = kitchen.url.rstrip("/")
+    assert curl(url + "/json", url + "/json", url + "/text") == b'{"hello": "world"}' * 2 + "<p>grüß Gott".encode()
+    assert curl("--http1.0", url + "/json") == b'{"hello": "world"}'
+    assert curl("--data-binary", "hello", url + "/echo") == b"hello"
+    assert read_response(curl("--head", url + "/size/777"), head=True).header("content-length") == "777"
+    assert b"Allow: " in curl("--request", "OPTIONS", "--request-target", "*", "--include", url)
+    body = tmp_path / "body"
+    body.write_bytes(pattern(8000))
+    expect = ["--header", "Expect: 100-continue", "--expect100-timeout", "10"]
+    assert curl(*expect, "--data-binary", f"@{body}", url + "/echo", url + "/json").startswith(pattern(8000))
+    assert curl(*expect, "--header", "Transfer-Encoding: chunked", "--data-binary", f"@{body}", url + "/echo") == pattern(8000)
+    assert curl("--upload-file", "-", url + "/echo", data=b"from a pipe") == b"from a pipe"
+    body.write_bytes(pattern(1_000_000))
+    code = ["--output", tmp_path / "out", "--write-out", "%{http_code}"]
+    assert curl(*code, "--data-binary", f"@{body}", url + "/echo") == b"413"
+    assert curl(*code, *expect, "--data-binary", f"@{body}", url + "/nothing") == b"404"
+    said = json.loads(curl("--get", "--data-urlencode", "a=ü b", url + "/target"))
+    assert said["args"] == [["a", "ü b"]]
+
+
+def test_no_slot_is_left_behind(kitchen):
+    """Last in this file: whatever went before, only who asks is there."""
+    for _ in range(100):
+        now = state(kitchen)
+        if now["busy"] == 1:
+            return
+        time.sleep(0.1)
+    raise AssertionError(now)
