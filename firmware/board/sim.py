@@ -23,10 +23,16 @@ Serves Limpet's pages and endpoints from a simulated board.
   --help        show this and end
 """
 
-# Linux's, and the numbers of a sigprocmask that adds to what is blocked.
+# Linux's numbers and sizes.
+_SIGINT = 2
 _SIGTERM = 15
 _SIG_BLOCK = 0
+_SIG_UNBLOCK = 1
 _SIGSET_BYTES = 128
+_SIGNAL_INFO_BYTES = 128
+
+# Longer than a server takes that gives its requests their moment.
+_STOP_S = 3
 
 # The sensor: a room that is warmed and cools down again every so often, with a slight flutter.
 _MEAN_C = 21.5
@@ -123,26 +129,28 @@ def run(coroutine):
     async def supervise():
         task = asyncio.create_task(coroutine)
         tasks.append(task)
-        _on_sigterm(task)
+        _on_signals(task)
         await task
 
     async def cancel():
         tasks[0].cancel()
-        await tasks[0]
+        await asyncio.wait_for(tasks[0], _STOP_S)
 
     try:
+        transport.run(supervise())
+    except asyncio.CancelledError:
+        pass
+    except KeyboardInterrupt:
+        # CPython's run has cancelled its tasks on the way out, MicroPython's leaves them as they are.
         try:
-            transport.run(supervise())
-        except KeyboardInterrupt:
-            # CPython's run has cancelled its tasks on the way out, MicroPython's leaves them as they are.
             if tasks and not tasks[0].done():
                 transport.run(cancel())
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        pass
+        except (KeyboardInterrupt, asyncio.CancelledError, Exception):
+            pass  # what was interrupted halfway may well be broken
 
 
-def _on_sigterm(task):
-    """Let SIGTERM cancel `task`, where the system has a way."""
+def _on_signals(task):
+    """Let SIGTERM cancel `task` where the system has a way; and SIGINT, where else it would interrupt anything."""
     loop = asyncio.get_event_loop()
     if hasattr(loop, "add_signal_handler"):
         import signal
@@ -153,28 +161,32 @@ def _on_sigterm(task):
             pass  # Windows
         return
     try:
-        stream = asyncio.StreamReader(_open_signalfd())
+        import ffi
+
+        libc = ffi.open(None)
+        signalfd = libc.func("i", "signalfd", "ipi")
+        mask = libc.func("i", "sigprocmask", "ipp")
+        both, interrupt = _signals(libc, (_SIGINT, _SIGTERM)), _signals(libc, (_SIGINT,))
+        fd = signalfd(-1, both, 0)
+        if fd < 0 or mask(_SIG_BLOCK, both, None):
+            return
     except (ImportError, OSError):
         return  # not Linux
+    stream = asyncio.StreamReader(open(fd, "rb"))
 
     async def wait():
-        await stream.read(_SIGSET_BYTES)
+        await stream.read(_SIGNAL_INFO_BYTES)
+        mask(_SIG_UNBLOCK, interrupt, None)
         task.cancel()
 
     asyncio.create_task(wait())
 
 
-def _open_signalfd():
-    """Return a file that can be read once SIGTERM came, which does nothing else then. Raises ImportError and OSError."""
-    import ffi
-
-    libc = ffi.open(None)
-    signalfd = libc.func("i", "signalfd", "ipi")
+def _signals(libc, numbers):
+    """Return a sigset_t."""
     signals = bytearray(_SIGSET_BYTES)
     libc.func("i", "sigemptyset", "p")(signals)
-    libc.func("i", "sigaddset", "pi")(signals, _SIGTERM)
-    fd = signalfd(-1, signals, 0)
-    if fd < 0:
-        raise OSError("signalfd")
-    libc.func("i", "sigprocmask", "ipp")(_SIG_BLOCK, signals, None)
-    return open(fd, "rb")
+    add = libc.func("i", "sigaddset", "pi")
+    for number in numbers:
+        add(signals, number)
+    return signals

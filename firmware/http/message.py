@@ -10,7 +10,7 @@ from json import dumps
 from firmware.http import parser
 from firmware.http.errors import HTTPError, reason
 from firmware.http.native import micropython, ptr8
-from firmware.http.urls import decode_path, parse_query
+from firmware.http.urls import decode_path, decode_text, parse_query
 
 # Fields of which a second line cannot be joined to the first (RFC 9110 5.3): refused when asked for.
 _SINGLE = (
@@ -38,8 +38,8 @@ _OWN = ("connection", "content-length", "date", "server", "transfer-encoding")
 def text(raw):
     """Return a field's bytes as text: UTF-8, else each byte as the character of its number (ISO 8859-1)."""
     try:
-        return bytes(raw).decode()
-    except UnicodeError:
+        return decode_text(bytes(raw))
+    except HTTPError:
         return "".join(chr(byte) for byte in raw)
 
 
@@ -303,7 +303,7 @@ class Response:
         status = self.status
         if self.lines and not self.headers:
             return b"".join((_status_line(status), common, self.lines, connection, b"\r\n"))
-        if type(status) is not int or not 100 <= status <= 599:
+        if type(status) is not int or (not 200 <= status <= 599 and status != 101):
             raise ValueError("not a status: %r" % (status,))
         lines = [_status_line(status), common, self.lines, connection]
         kind = self.content_type
@@ -348,6 +348,8 @@ def is_plain(b: ptr8, i: int, end: int) -> int:
                 i += 1
         elif c > 57:
             # Only true, false, null and exponents have letters, and only these begin so.
+            if c == 123 and i + 1 < end and b[i + 1] != 34 and b[i + 1] != 125:
+                return 0
             if c == 60 or c == 73 or c == 78 or c == 105:
                 return 0
             if c == 110 and i + 1 < end and b[i + 1] == 97:

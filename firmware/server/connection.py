@@ -148,6 +148,7 @@ class Connection:
         while True:
             sock, self.peer = yield DONE
             self.sock = sock
+            self.request = None
             try:
                 yield from self._converse(sock)
             except HTTPError:
@@ -157,6 +158,8 @@ class Connection:
             except Exception as error:
                 self.server.log_error("connection", error)
             finally:
+                if self.request:
+                    self.request.expire()
                 self.deadline = 0
                 if self._watched:
                     self.server.reactor.watch(sock, self, 0)
@@ -207,7 +210,7 @@ class Connection:
                         return
             server.requests += 1
             left -= 1
-            request = Request(self)
+            self.request = request = Request(self)
             flags = marks[_FLAGS]
             method = marks[_METHOD_CODE]
             method = METHODS[method] if method else request.method
@@ -253,7 +256,7 @@ class Connection:
                     result = to_response(result)
             except Lost:
                 raise
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 result = yield from self._failure(found, request, error)
             size = size_of(content) if content else 0
             if 0 < size <= _MAX_JSON:
@@ -276,21 +279,17 @@ class Connection:
                 if sent != at:
                     yield from writer.push(self, raw(data[sent or 0 :]))
                 if flags & _CLOSE:
-                    if end > head_end:
-                        yield from self._linger(True)
-                    return
+                    break
             else:
                 if size:
                     result = Response(content, content_type=JSON)
                 yield from self._answer(found, request, result, body)
-                if body and not body.done:
-                    yield from self._skip_body(request, body, head_end)
-                if not request.keep_alive:
-                    if self.end > head_end:
-                        yield from self._linger(True)
-                    return
                 if body:
+                    if not body.done:
+                        yield from self._skip_body(request, body, head_end)
                     end = self.end
+                if not request.keep_alive:
+                    break
             request.expire()
             if end == head_end:
                 end = 0
@@ -304,6 +303,8 @@ class Connection:
                 self.deadline = server.clock + limits.head_sweeps
                 yield PAUSE
             want = IDLE
+        if end > head_end:
+            yield from self._linger(True)
 
     def _answer(self, found, request, response, body):
         """Send a response, once the hooks have seen it."""

@@ -200,5 +200,9 @@ class Server:
     def log_error(self, where, error):
         """Say on the console what went wrong, with its traceback."""
         self.counters["errors"] += 1
-        print("limpet:", where)
-        transport.print_exception(error)
+        try:
+            print("limpet:", where)
+            transport.print_exception(error)
+        except Exception:
+            # An error that cannot even be printed must not end the connection, or worse, the slot.
+            print("limpet: an error that cannot be printed")

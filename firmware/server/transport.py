@@ -194,7 +194,8 @@ else:
         return asyncio.run(coroutine)
 
     def print_exception(error):
-        traceback.print_exception(type(error), error, error.__traceback__, file=sys.stdout)
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        print("".join(lines).encode("utf-8", "backslashreplace").decode(), end="")
 
     class _Socket:
         """CPython's socket with the reading and writing of MicroPython's streams."""
