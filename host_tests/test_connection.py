@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from host_tests.apps.kitchen import JUNK, pattern
-from host_tests.servers import Server, read_response, read_responses
+from host_tests.servers import SOCKET_TIMEOUT_S, Server, read_response, read_responses
 
 BODY_BYTES = 8192  # what a handler is given, by default
 HEAD_BYTES = 2048
@@ -46,8 +46,15 @@ def last(line, *fields, **options):
 class Client:
     """A connection, for `with`. What it reads has to be an answer to the letter."""
 
-    def __init__(self, server):
-        self.socket = server.connect()
+    def __init__(self, server, window=None):
+        if window:
+            # Before it connects, or the other side has been told of a larger one.
+            self.socket = socket.socket()
+            self.socket.settimeout(SOCKET_TIMEOUT_S)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            self.socket.connect((server.host, server.port))
+        else:
+            self.socket = server.connect()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):
@@ -125,11 +132,11 @@ def state(server):
     return json.loads(ask(server, "GET /state").body)
 
 
-@pytest.fixture(scope="module", params=["plain", "hooked"])
+@pytest.fixture(scope="module", params=["plain", "hooked", "hooked-later"])
 def kitchen(request, server_interpreter):
-    """The kitchen, without hooks and with some: requests go different ways."""
-    words = [] if request.param == "plain" else ["hooked"]
-    with Server(server_interpreter, *words, script="host_tests/apps/kitchen.py", heapsize="8m") as running:
+    """The kitchen, without hooks, with some, and with asynchronous ones: requests go different ways."""
+    words = [] if request.param == "plain" else [request.param]
+    with Server(server_interpreter, *words, script="host_tests/apps/kitchen.py", heapsize="16m") as running:
         yield running
 
 
@@ -239,17 +246,15 @@ def test_file_is_sent_up_to_its_length(kitchen, length):
 
 
 def test_large_answer_reaches_a_slow_reader_while_others_are_served(kitchen):
-    size = 1_000_000
-    with Client(kitchen) as slow, Client(kitchen) as other:
-        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        slow.send(last(f"GET /size/{size}"))
-        body = b""
+    size = 6_000_000  # more than both sides of a connection buffer
+    with Client(kitchen, window=16384) as slow, Client(kitchen) as other:
+        slow.send(request(f"GET /size/{size}"))
+        assert slow.socket.recv(1, socket.MSG_PEEK)
+        assert json.loads(other.ask("GET /state").body)["writing"] == 1, "it was no slow reader"
         for _ in range(20):
-            body += slow.socket.recv(1000)
             assert other.is_open()
-        assert len(body) < size
-        answer = read_response(body + slow.rest())
-        assert answer.body == pattern(size)
+        assert slow.read().body == pattern(size)
+        assert slow.is_open()
 
 
 # -- connections that are kept
@@ -870,7 +875,8 @@ def test_continue_is_not_sent_without_a_body(kitchen):
 def test_continue_is_not_sent_to_http_1_0(kitchen):
     with Client(kitchen) as client:
         client.send(request("POST /echo", "Expect: 100-continue", "Content-Length: 2", version="1.0"))
-        time.sleep(0.05)
+        with Client(kitchen) as other:
+            pass_by(other)
         client.send(b"hi")
         assert client.read().body == b"hi"
         assert client.rest() == b""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tests.servers import HOST, Interpreter, Server, free_port, read_response
+from host_tests.servers import HOST, STOP_TIMEOUT_S, Interpreter, Server, free_port, read_response
 from tools import ROOT
 
 ALL = pytest.mark.interpreters("cpython", "amd64", "i386")
@@ -178,7 +178,8 @@ def test_unusable_data_folder_is_one_line_and_exit_1(interpreter, tmp_path):
 @pytest.mark.parametrize("word", SIGNALS)
 def test_signal_ends_it_cleanly(start_server, word):
     server = start_server()
-    with server.connect() as idle, server.connect() as fresh:
+    # Clients are accepted in order: who comes behind `fresh` and is answered shows that it was.
+    with server.connect() as fresh, server.connect() as idle:
         idle.sendall(b"GET /api/led HTTP/1.1\r\nHost: x\r\n\r\n")
         assert read_response(idle).status == 200
         assert server.stop(word) == 0
@@ -204,6 +205,14 @@ def test_request_under_way_is_answered_before_the_end(start_server, word):
     assert server.stop(word) == 0
     assert "Traceback" not in server.output()
     assert json.loads((server.data / "users.json").read_text())["users"][0]["name"] == "Ann"
+
+
+@ALL
+def test_sigterm_twice_ends_it_cleanly(start_server):
+    server = start_server()
+    server.process.terminate()
+    assert server.stop() == 0
+    assert server.output() == f"{server.url}\nstopped\n"
 
 
 @ALL

@@ -152,13 +152,16 @@ def run(coroutine):
 def _on_signals(task):
     """Let SIGTERM cancel `task` where the system has a way; and SIGINT, where else it would interrupt anything."""
     loop = asyncio.get_event_loop()
-    if hasattr(loop, "add_signal_handler"):
+    if hasattr(loop, "call_soon_threadsafe"):
         import signal
 
-        try:
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        except NotImplementedError:
-            pass  # Windows
+        def stop(number, frame):
+            # Unlike the loop's own handlers, one that bears a second signal while the interpreter ends.
+            signal.signal(number, signal.SIG_IGN)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+
+        signal.signal(signal.SIGTERM, stop)
         return
     try:
         import ffi

@@ -6,24 +6,23 @@ to await) and is sent the result; DONE asks for the next client as (socket, peer
 poll, so that a plain handler's request costs no task; only what has to be awaited gets one.
 
 Deadlines are counted in sweeps of the server's clock, which throws an HTTPError(408) in here when one has passed. An
-error anywhere becomes one response in `_failure`; the socket is closed in one `finally`.
+error anywhere becomes one response in `answer`; the socket is closed in one `finally`.
 """
 
 import asyncio
-import gc
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import JSON, NO_BODY, Request, Response, encode_json, to_response
+from firmware.http.message import JSON, Request, Response, encode_json, to_response
 from firmware.http.native import const
 from firmware.http.parser import METHODS, new_marks, scan
-from firmware.server import errorpage, transport, writer
+from firmware.server import answer, reader, transport, writer
+from firmware.server.reader import Lost
 from firmware.server.router import choose, choose_unrouted
-from firmware.server.transport import is_pending
 
 DONE = 0
 READ = transport.READ
 WRITE = transport.WRITE
-PAUSE = 3
+PAUSE = writer.PAUSE
 IDLE = 4  # to read a next request; may be evicted
 NEW = 5  # to read the first request; may be evicted once it had the time to ask
 
@@ -49,16 +48,6 @@ _LAST = b"%d\r\nConnection: close\r\n\r\n"
 
 # Room behind the longest head for a body's framing to be read into while the head still stands.
 _SPARE = 128
-
-# A second: longer than a round trip, shorter than anybody needs to notice a close.
-_LINGER_SWEEPS = 2
-
-# Errors of heads that leave bytes on their way.
-_MORE_TO_COME = (413, 414, 417, 431, 501)
-
-
-class Lost(Exception):
-    """The client is gone; there is nobody to answer."""
 
 
 class Connection:
@@ -190,7 +179,7 @@ class Connection:
             head_end = look(buffer, 0, end, marks) if end else 0
             while not 0 < head_end <= head_bytes:
                 if head_end or end >= head_bytes:
-                    yield from self._refuse(HTTPError(-head_end if head_end < 0 else 431))
+                    yield from answer.refuse(self, HTTPError(-head_end if head_end < 0 else 431))
                     return
                 got = readinto(view[end:] if end else buffer)
                 if got:
@@ -206,7 +195,7 @@ class Connection:
                     try:
                         yield READ
                     except HTTPError as error:
-                        yield from self._refuse(error)
+                        yield from answer.refuse(self, error)
                         return
             server.requests += 1
             left -= 1
@@ -224,7 +213,7 @@ class Connection:
                 try:
                     body = request.frame(flags)
                 except HTTPError as error:
-                    yield from self._refuse(error, request)
+                    yield from answer.refuse(self, error, request)
                     return
                 target = request.target
             elif flags & _CLOSE:
@@ -232,7 +221,7 @@ class Connection:
             found = literals[target] if target in literals else server.app.match(target)
             if server.hooked:
                 usual = False
-                result = yield from self._before(found, request)
+                result = yield from answer.before(self, found, request)
             try:
                 if result is None:
                     if found:
@@ -243,7 +232,7 @@ class Connection:
                         handler = choose_unrouted(request)
                         params = None
                     if body:
-                        yield from self._hold_body(request, body, head_end)
+                        yield from reader.hold(self, request, body, head_end)
                     if params:
                         request.params = params
                         result = handler(request, **params)
@@ -252,12 +241,12 @@ class Connection:
                 if usual and kind_of(result) is json_kind:
                     content = encode_json(result)
                 else:
-                    result = yield from self._settle(result)
+                    result = yield from answer.settle(self, result)
                     result = to_response(result)
             except Lost:
                 raise
             except (Exception, asyncio.CancelledError) as error:
-                result = yield from self._failure(found, request, error)
+                result = yield from answer.failure(self, found, request, error)
             size = size_of(content) if content else 0
             if 0 < size <= _MAX_JSON:
                 # The rule, JSON and nothing special, is put together in one place, without garbage of its size.
@@ -283,10 +272,10 @@ class Connection:
             else:
                 if size:
                     result = Response(content, content_type=JSON)
-                yield from self._answer(found, request, result, body)
+                yield from answer.send(self, found, request, result, body)
                 if body:
                     if not body.done:
-                        yield from self._skip_body(request, body, head_end)
+                        yield from reader.skip(self, request, body, head_end)
                     end = self.end
                 if not request.keep_alive:
                     break
@@ -298,171 +287,10 @@ class Connection:
             else:
                 # Pipelined: begin at once, but let the others have their turn.
                 self.end = end
-                self._keep(0, head_end)
+                reader.keep(self, 0, head_end)
                 end = self.end
                 self.deadline = server.clock + limits.head_sweeps
                 yield PAUSE
             want = IDLE
         if end > head_end:
-            yield from self._linger(True)
-
-    def _answer(self, found, request, response, body):
-        """Send a response, once the hooks have seen it."""
-        server = self.server
-        if server.hooked:
-            response = yield from self._after(found, request, response)
-        if server.draining:
-            request.end()
-        if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
-            request.end()
-        try:
-            try:
-                head = response.head(server.common, request.connection())
-            except Exception as error:
-                response.close()
-                response = yield from self._failure(found, request, error)
-                head = response.head(server.common, request.connection())
-            rest = writer.send(self, head, response, request.method == "HEAD" or response.status in NO_BODY)
-            if rest:
-                yield from rest
-        finally:
-            response.close()
-
-    # -- what an application adds
-
-    def _app(self, found):
-        return found[0] if found else self.server.app
-
-    def _settle(self, result):
-        if is_pending(result):
-            self.deadline = 0
-            result = yield result
-        return result
-
-    def _before(self, found, request):
-        """Return the first answer of a hook, or None."""
-        try:
-            for hook in self._app(found).hooks("before"):
-                result = yield from self._settle(hook(request))
-                if result is not None:
-                    return result
-        except Exception as error:
-            return (yield from self._failure(found, request, error))
-        return None
-
-    def _after(self, found, request, response):
-        for hook in self._app(found).hooks("after"):
-            try:
-                result = yield from self._settle(hook(request, response))
-                if result is not None:
-                    response = to_response(result)
-            except Exception as error:
-                response.close()
-                response = yield from self._failure(found, request, error)
-        return response
-
-    def _failure(self, found, request, error):
-        """Return the response to an error: the application's page for its status, or the plain one."""
-        if not isinstance(error, HTTPError):
-            self.server.log_error("%s %s" % (request.method, request.target), error)
-            if isinstance(error, MemoryError):
-                gc.collect()
-                error = HTTPError(503, "Out of memory.", {"Retry-After": "1"})
-            else:
-                error = HTTPError(500)
-        page = self._app(found).error_page(error.status)
-        if page:
-            try:
-                result = yield from self._settle(page(request, error))
-                response = to_response(result)
-                if response.status == 200:
-                    response.status = error.status
-                for name, value in (error.headers or {}).items():
-                    response.set_header(name, value)
-                return response
-            except Exception as second:
-                self.server.log_error("error page", second)
-        return errorpage.respond(error, request.headers)
-
-    def _refuse(self, error, request=None):
-        """Answer what could not be framed: nobody knows where a next request would start."""
-        response = errorpage.respond(error, request.headers if request else None)
-        data = response.head(self.server.common, b"Connection: close\r\n")
-        if request is None or request.method != "HEAD":
-            data += response.body
-        yield from writer.push(self, data)
-        yield from self._linger(error.status in _MORE_TO_COME)
-
-    # -- bodies
-
-    def _hold_body(self, request, body, at):
-        """Read the whole body into `request.body`. Raises 413, 400 and 408, none of which can be kept alive."""
-        limit = self.server.limits.body_bytes
-        try:
-            if request.length and request.length > limit:
-                raise HTTPError(413, "The body may have %d bytes here." % limit)
-            if request.expects and self.end == at:
-                # RFC 9110 10.1.1: only now is it sure that the body is wanted.
-                yield from writer.push(self, b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.expects = False
-            held = bytearray()
-            while True:
-                data_end, used = body.decode(self.buffer, at, self.end)
-                if len(held) + data_end - at > limit:
-                    raise HTTPError(413, "The body may have %d bytes here." % limit)
-                held.extend(self.view[at:data_end])
-                self._keep(at, used)
-                if body.done:
-                    break
-                yield from self._fill()
-            request.body = bytes(held)
-        except HTTPError:
-            request.keep_alive = False
-            raise
-
-    def _skip_body(self, request, body, at):
-        """Read away a body that nobody wanted: all of it to go on, or a second's worth before closing."""
-        if not request.keep_alive:
-            yield from self._linger(True)
-            return
-        while not body.done:
-            _, used = body.decode(self.buffer, at, self.end)
-            self._keep(at, used)
-            if not body.done:
-                yield from self._fill()
-
-    def _keep(self, at, used):
-        """Move the bytes from `used` on down to `at`."""
-        rest = self.end - used
-        if rest and used != at:
-            self.view[at : at + rest] = self.view[used : self.end]
-        self.end = at + rest
-
-    def _fill(self):
-        """Read at least one byte behind what the buffer holds."""
-        while True:
-            try:
-                got = self.sock.readinto(self.view[self.end :])
-            except OSError:
-                raise Lost from None
-            if got:
-                self.end += got
-                self.deadline = 0
-                return
-            if got == 0:
-                raise Lost
-            self.deadline = self.server.clock + self.server.limits.silence_sweeps
-            yield READ
-
-    def _linger(self, wait):
-        """Take what a client still sends, so that closing does not reset the answer away.
-
-        For a second at most, and not at all where nothing is there yet, unless `wait` says that something will be.
-        """
-        self.deadline = self.server.clock + _LINGER_SWEEPS
-        while True:
-            got = self.sock.readinto(self.buffer)
-            if got == 0 or (got is None and not wait):
-                return
-            wait = True
-            yield READ if got is None else PAUSE
+            yield from reader.linger(self, True)

@@ -41,7 +41,7 @@ _NODELAY = getattr(socket, "TCP_NODELAY", 1)
 
 
 def listen(host, port):
-    """Return a socket that listens on `host` (address or name) and `port`. Raises OSError where that is not possible."""
+    """Return a socket that listens on `host` (address or name) and `port`. Raises OSError where that cannot be."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -88,7 +88,7 @@ if MICROPYTHON:
             self._hot_since = time.ticks_ms()
 
         def watch(self, sock, watcher, mode):
-            """Call `watcher.ready()` when `sock` can be read or written, as `mode` says; with mode 0 no more."""
+            """Call `watcher.ready()` when `sock` can be read, or written, as `mode` says; with mode 0 no more."""
             if mode:
                 self._watchers[id(sock)] = watcher
                 self.poller.register(sock, select.POLLIN if mode == READ else select.POLLOUT)

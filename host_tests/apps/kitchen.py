@@ -7,6 +7,7 @@ import asyncio
 import gc
 
 from firmware import App, HTTPError, Response
+from firmware.server.transport import WRITE
 from host_tests.apps import start
 
 app = App()
@@ -292,6 +293,7 @@ def state(request):
     server = app.server
     return {
         "busy": len([slot for slot in server.slots if slot.sock]),
+        "writing": len([slot for slot in server.slots if slot.sock and slot.want is WRITE]),
         "slots": len(server.slots),
         "counters": server.counters,
         "clock": server.clock,

@@ -1,0 +1,108 @@
+"""Answers a request once it is known how: hooks, errors, and the response on its way.
+
+Generators that a connection's script runs; they yield what they wait for. The one place where an error becomes a
+response.
+"""
+
+import gc
+
+from firmware.http.errors import HTTPError
+from firmware.http.message import NO_BODY, to_response
+from firmware.server import errorpage, reader, writer
+from firmware.server.transport import is_pending
+
+# Errors of heads that leave bytes on their way.
+_MORE_TO_COME = (413, 414, 417, 431, 501)
+
+
+def send(slot, found, request, response, body):
+    """Send a response, once the hooks have seen it."""
+    server = slot.server
+    if server.hooked:
+        response = yield from _after(slot, found, request, response)
+    if server.draining:
+        request.end()
+    if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
+        request.end()
+    try:
+        try:
+            head = response.head(server.common, request.connection())
+        except Exception as error:
+            response.close()
+            response = yield from failure(slot, found, request, error)
+            head = response.head(server.common, request.connection())
+        rest = writer.send(slot, head, response, request.method == "HEAD" or response.status in NO_BODY)
+        if rest:
+            yield from rest
+    finally:
+        response.close()
+
+
+def settle(slot, result):
+    """Await what a handler or hook returned, if that is still to come."""
+    if is_pending(result):
+        slot.deadline = 0
+        result = yield result
+    return result
+
+
+def before(slot, found, request):
+    """Return the first answer of a hook, or None."""
+    try:
+        for hook in _app(slot, found).hooks("before"):
+            result = yield from settle(slot, hook(request))
+            if result is not None:
+                return result
+    except Exception as error:
+        return (yield from failure(slot, found, request, error))
+    return None
+
+
+def _after(slot, found, request, response):
+    for hook in _app(slot, found).hooks("after"):
+        try:
+            result = yield from settle(slot, hook(request, response))
+            if result is not None:
+                response = to_response(result)
+        except Exception as error:
+            response.close()
+            response = yield from failure(slot, found, request, error)
+    return response
+
+
+def _app(slot, found):
+    return found[0] if found else slot.server.app
+
+
+def failure(slot, found, request, error):
+    """Return the response to an error: the application's page for its status, or the plain one."""
+    if not isinstance(error, HTTPError):
+        slot.server.log_error("%s %s" % (request.method, request.target), error)
+        if isinstance(error, MemoryError):
+            gc.collect()
+            error = HTTPError(503, "Out of memory.", {"Retry-After": "1"})
+        else:
+            error = HTTPError(500)
+    page = _app(slot, found).error_page(error.status)
+    if page:
+        try:
+            result = yield from settle(slot, page(request, error))
+            response = to_response(result)
+            if response.status == 200:
+                response.status = error.status
+            for name, value in (error.headers or {}).items():
+                response.set_header(name, value)
+            return response
+        except Exception as second:
+            slot.server.log_error("error page", second)
+    return errorpage.respond(error, request.headers)
+
+
+def refuse(slot, error, request=None):
+    """Answer what could not be framed: nobody knows where a next request would start."""
+    response = errorpage.respond(error, request.headers if request else None)
+    data = response.head(slot.server.common, b"Connection: close\r\n")
+    if request is None or request.method != "HEAD":
+        data += response.body
+    yield from writer.push(slot, data)
+    yield from reader.linger(slot, error.status in _MORE_TO_COME)

@@ -1,0 +1,97 @@
+"""Reads bodies: what is held for `request.body`, what nobody wanted, and what still comes before a close.
+
+Generators that a connection's script runs, on what its buffer holds behind a head; they yield what they wait for and
+raise Lost where the client is gone.
+"""
+
+from firmware.http.errors import HTTPError
+from firmware.server import transport
+from firmware.server.writer import PAUSE, push
+
+READ = transport.READ
+
+# A second: longer than a round trip, shorter than anybody needs to notice a close.
+_LINGER_SWEEPS = 2
+
+
+class Lost(Exception):
+    """The client is gone; there is nobody to answer."""
+
+
+def hold(slot, request, body, at):
+    """Read the whole body, which begins at `at`, into `request.body`. Raises 413, 400 and 408: no more keep-alive."""
+    limit = slot.server.limits.body_bytes
+    try:
+        if request.length and request.length > limit:
+            raise HTTPError(413, "The body may have %d bytes here." % limit)
+        if request.expects and slot.end == at:
+            # RFC 9110 10.1.1: only now is it sure that the body is wanted.
+            yield from push(slot, b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.expects = False
+        held = bytearray()
+        while True:
+            data_end, used = body.decode(slot.buffer, at, slot.end)
+            if len(held) + data_end - at > limit:
+                raise HTTPError(413, "The body may have %d bytes here." % limit)
+            held.extend(slot.view[at:data_end])
+            keep(slot, at, used)
+            if body.done:
+                break
+            yield from _fill(slot)
+        request.body = bytes(held)
+    except HTTPError:
+        request.keep_alive = False
+        raise
+    except OSError:
+        raise Lost from None
+
+
+def skip(slot, request, body, at):
+    """Read away a body that nobody wanted: all of it to go on, or a second's worth before closing."""
+    if not request.keep_alive:
+        yield from linger(slot, True)
+        return
+    while not body.done:
+        _, used = body.decode(slot.buffer, at, slot.end)
+        keep(slot, at, used)
+        if not body.done:
+            yield from _fill(slot)
+
+
+def keep(slot, at, used):
+    """Move the bytes from `used` on down to `at`."""
+    rest = slot.end - used
+    if rest and used != at:
+        slot.view[at : at + rest] = slot.view[used : slot.end]
+    slot.end = at + rest
+
+
+def _fill(slot):
+    """Read at least one byte behind what the buffer holds."""
+    while True:
+        try:
+            got = slot.sock.readinto(slot.view[slot.end :])
+        except OSError:
+            raise Lost from None
+        if got:
+            slot.end += got
+            slot.deadline = 0
+            return
+        if got == 0:
+            raise Lost
+        slot.deadline = slot.server.clock + slot.server.limits.silence_sweeps
+        yield READ
+
+
+def linger(slot, wait):
+    """Take what a client still sends, so that closing does not reset the answer away.
+
+    For a second at most, and not at all where nothing is there yet, unless `wait` says that something will be.
+    """
+    slot.deadline = slot.server.clock + _LINGER_SWEEPS
+    while True:
+        got = slot.sock.readinto(slot.buffer)
+        if got == 0 or (got is None and not wait):
+            return
+        wait = True
+        yield READ if got is None else PAUSE
