@@ -100,8 +100,8 @@ if MICROPYTHON:
             """Call `watcher.ready()` once, after the others had their turn."""
             self._soon.append(watcher)
 
-        # A function of more than 11 names and stack slots has its frame on the heap, and the allocator then searches all
-        # garbage again from there, at every call: the three below stay under that.
+        # A function of more than 11 names and stack slots has its frame on the heap, and the allocator then searches
+        # all garbage again from there, at every call: the two below stay under that.
 
         def wait_io_event(self, wait_ms):
             """Serve what is ready, or becomes so within `wait_ms` (-1: at any time); asyncio's loop calls this."""
