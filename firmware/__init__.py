@@ -13,6 +13,13 @@ _WHERE = {
 def __getattr__(name):
     if name in _WHERE:
         value = getattr(__import__(_WHERE[name], None, None, (name,)), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(name)
+    elif name.startswith("_"):
+        raise AttributeError(name)
+    else:
+        # MicroPython asks here before it looks for a submodule: `from firmware import board`.
+        try:
+            value = __import__("firmware." + name, None, None, (name,))
+        except ImportError:
+            raise AttributeError(name) from None
+    globals()[name] = value
+    return value

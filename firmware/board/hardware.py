@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-import os
+import sys
 import time
 
 import esp32
 
-NAME = os.uname().machine
+NAME = sys.implementation._machine
 
 _last_ms = time.ticks_ms()
 _uptime_ms = 0

@@ -73,6 +73,10 @@ class Connection:
 
     def start(self, client):
         """Serve `client`, a (socket, peer), as far as that goes without waiting."""
+        if self.want is not DONE:
+            # A KeyboardInterrupt in the middle ended the script, and somebody went on all the same.
+            self._script = self._run()
+            next(self._script)
         self._follow(self._script.send(client))
 
     def ready(self):

@@ -78,7 +78,7 @@ class Server:
         self._close_listener()
         self.draining = self.is_special = True
         for slot in self.slots:
-            if slot.want is IDLE or slot.want is NEW:
+            if slot.sock and (slot.want is IDLE or slot.want is NEW):
                 slot.interrupt()
         for _ in range(_DRAIN_MS // _DRAIN_STEP_MS):
             if not any(slot.sock for slot in self.slots):

@@ -103,6 +103,12 @@ async def later_still(request, turns):
     return {"path": request.path, "agent": request.headers.get("user-agent")}
 
 
+@app.get("/sleep/<int:duration_ms>")
+async def sleep(request, duration_ms):
+    await asyncio.sleep(duration_ms / 1000)
+    return {"slept": duration_ms}
+
+
 # -- what requests say
 
 

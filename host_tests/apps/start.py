@@ -14,12 +14,19 @@ def option(name):
     return sys.argv[sys.argv.index("--" + name) + 1]
 
 
+def number(name):
+    """Return the number N of a word `name=N`, or None."""
+    for word in words():
+        if word.startswith(name + "="):
+            return int(word[len(name) + 1 :])
+    return None
+
+
 def set_limits(app):
     """Set the limits of an app as the command line says."""
-    for word in words():
-        if "=" in word:
-            name, value = word.split("=")
-            setattr(app.limits, name, int(value))
+    for name in dir(app.limits):
+        if not name.startswith("_") and number(name) is not None:
+            setattr(app.limits, name, number(name))
 
 
 async def serve(app):
