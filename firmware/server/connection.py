@@ -175,6 +175,7 @@ class Connection:
         readinto = sock.readinto
         write = sock.write
         look, raw, kind_of, size_of, json_kind = scan, bytes, type, len, dict
+        new_request, to_json, methods, idle = Request, encode_json, METHODS, IDLE
         want = NEW
         end = 0
         left = limits.requests
@@ -189,7 +190,8 @@ class Connection:
                 if got:
                     end += got
                     head_end = look(buffer, 0, end, marks)
-                    if head_end == 0 and end == got:
+                    if head_end == 0 and end == got and want is IDLE:
+                        # A first request has from accept on, a further one from its first byte.
                         self.deadline = server.clock + limits.head_sweeps
                 elif got == 0:
                     return
@@ -203,10 +205,10 @@ class Connection:
                         return
             server.requests += 1
             left -= 1
-            self.request = request = Request(self)
+            self.request = request = new_request(self)
             flags = marks[_FLAGS]
             method = marks[_METHOD_CODE]
-            method = METHODS[method] if method else request.method
+            method = methods[method] if method else request.method
             target = raw(view[marks[_TARGET] : marks[_PATH_END]])
             body = content = result = None
             if left == 0 or server.draining:
@@ -243,7 +245,7 @@ class Connection:
                     else:
                         result = handler(request)
                 if usual and kind_of(result) is json_kind:
-                    content = encode_json(result)
+                    content = to_json(result)
                 else:
                     result = yield from answer.settle(self, result)
                     result = to_response(result)
@@ -287,7 +289,7 @@ class Connection:
             if end == head_end:
                 end = 0
                 self.deadline = server.clock + idle_sweeps
-                yield IDLE
+                yield idle
             else:
                 # Pipelined: begin at once, but let the others have their turn.
                 self.end = end

@@ -19,6 +19,9 @@ _MAX_BACKOFF_SWEEPS = 8
 # Refused clients that are held for a sweep, so that closing does not reset the 503 away before it is read.
 _MAX_REFUSED = 2
 
+# What a refused client may have sent: some 40 KB are taken, more resets the connection as it deserves.
+_MAX_DISMISS_READS = 16
+
 # How long requests under way may take to end when the server stops.
 _DRAIN_MS = 2000
 _DRAIN_STEP_MS = 50
@@ -163,7 +166,9 @@ class Server:
         """Close the client that was refused first, once what it sent has been taken."""
         _, sock = self._refused.pop(0)
         try:
-            sock.readinto(self.out_view)
+            for _ in range(_MAX_DISMISS_READS):
+                if not sock.readinto(self.out_view):
+                    break
         except OSError:
             pass
         sock.close()

@@ -119,6 +119,8 @@ if MICROPYTHON:
             # `ready` is ipoll's one tuple: (socket, event).
             if HOT_MS:
                 self._hot = True
+            # No task runs: a handler may cancel any.
+            core.cur_task = None
             key = id(ready[0])
             if key in self._watchers:
                 self._watchers[key].ready()
@@ -129,6 +131,7 @@ if MICROPYTHON:
             soon, self._soon = self._soon, []
             for ready in self.poller.ipoll(0):
                 self._serve(ready)
+            core.cur_task = None
             for watcher in soon:
                 watcher.ready()
 
@@ -197,7 +200,8 @@ else:
 
     def print_exception(error):
         lines = traceback.format_exception(type(error), error, error.__traceback__)
-        print("".join(lines).encode("utf-8", "backslashreplace").decode(), end="")
+        encoding = sys.stdout.encoding or "ascii"
+        print("".join(lines).encode(encoding, "backslashreplace").decode(encoding), end="")
 
     class _Socket:
         """CPython's socket with the reading and writing of MicroPython's streams."""
