@@ -5,6 +5,7 @@ import sys
 
 import firmware.board as board
 from firmware.board import storage
+from firmware.server import transport
 from firmware.site.routes import app
 
 
@@ -18,7 +19,7 @@ def main():
     except OSError as error:
         return complain("no data can be kept in %s: %s" % (data, error))
     try:
-        board.run(app.serve(host, port, lambda: print("http://%s/" % place)))
+        board.run(app.serve(host, port, lambda: print("http://%s/" % place)), transport.run)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return complain("%s is in use: choose another --port, or end what listens there" % place)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.http import negotiate
+from firmware.http import accept, negotiate
 from firmware.http.errors import HTTPError
 from host_tests.vectors import negotiate as vectors
 
@@ -37,10 +37,10 @@ def test_any_field_gives_an_answer(field, etag, weak):
     assert negotiate.preconditions(lambda name: field, etag, "GET") in (0, 304, 412)
     assert negotiate.range_applies(field, etag) in (True, False)
     assert negotiate.accepts_gzip(field) in (True, False)
-    assert negotiate.prefers_json(field) in (True, False)
-    assert type(negotiate.media_type(field)) is str
-    assert type(negotiate.parameter(field, "a")) in (str, type(None))
-    for token, quality in negotiate.parse_quality(field):
+    assert accept.prefers_json(field) in (True, False)
+    assert type(accept.media_type(field)) is str
+    assert type(accept.parameter(field, "a")) in (str, type(None))
+    for token, quality in accept.parse_quality(field):
         assert token and 0 <= quality <= 1000
 
 
@@ -89,7 +89,7 @@ def test_accepts_gzip_follows_the_weights(weights, random):
     gzip = weights.get("gzip", weights.get("*", 0))
     identity = weights.get("identity", weights.get("*", 0))
     assert negotiate.accepts_gzip(field) is (gzip > 0 and gzip >= identity)
-    assert dict(negotiate.parse_quality(field)) == weights
+    assert dict(accept.parse_quality(field)) == weights
 
 
 @given(st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", codec="utf-8"), max_size=20))
@@ -98,14 +98,14 @@ def test_parameter_undoes_quoting(value):
     field = f'a/b; first="{quoted}"; second="x{quoted}"; third=c'
     # Beyond what a field is split into, nothing is promised.
     if field.count(";") <= 30:
-        assert negotiate.parameter(field, "first") == value
-        assert negotiate.parameter(field, "second") == "x" + value
-        assert negotiate.parameter(field, "third") == "c"
+        assert accept.parameter(field, "first") == value
+        assert accept.parameter(field, "second") == "x" + value
+        assert accept.parameter(field, "third") == "c"
 
 
 @given(st.text("abc-_.", min_size=1, max_size=10), st.booleans())
 def test_parameter_equals_the_standard_library(value, quoted):
     message = Message()
     message["Content-Type"] = "text/plain; x=1; Charset=" + (f'"{value}"' if quoted else value)
-    assert negotiate.parameter(message["Content-Type"], "charset") == message.get_param("charset")
-    assert negotiate.media_type(message["Content-Type"]) == message.get_content_type()
+    assert accept.parameter(message["Content-Type"], "charset") == message.get_param("charset")
+    assert accept.media_type(message["Content-Type"]) == message.get_content_type()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.http import urls
+from firmware.http import query, urls
 from firmware.http.errors import HTTPError
 from host_tests.vectors import urls as vectors
 
@@ -71,15 +71,15 @@ def test_decode_path_never_has_controls(raw):
 
 @given(RAW)
 def test_parse_query_equals_the_standard_library_where_both_accept(raw):
-    args = outcome(urls.parse_query, raw)
+    args = outcome(query.parse_query, raw)
     if args is not None and raw.isascii():
         assert list(args.items()) == parse_qsl(raw.decode(), keep_blank_values=True)
 
 
-@given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=urls.MAX_PAIRS))
+@given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=query.MAX_PAIRS))
 def test_args_agree_with_the_pairs_that_were_sent(pairs):
     sent = "&".join(quote(name, safe="") + "=" + quote(value, safe="") for name, value in pairs)
-    args = urls.parse_query(sent.encode())
+    args = query.parse_query(sent.encode())
     assert list(args.items()) == pairs
     assert list(args) == [name for name, _ in pairs]
     assert len(args) == len(pairs)
@@ -92,14 +92,14 @@ def test_args_agree_with_the_pairs_that_were_sent(pairs):
 
 @given(st.text(max_size=20))
 def test_args_take_as_int_only_what_is_plain_digits(value):
-    got = outcome(urls.Args([("n", value)]).get, "n", None, int)
+    got = outcome(query.Args([("n", value)]).get, "n", None, int)
     if got is not None:
         assert value.isascii() and value.lstrip("-").isdigit() and int(value) == got
 
 
 @given(st.integers(-(10**18) + 1, 10**18 - 1))
 def test_args_take_every_int_of_18_digits(number):
-    assert urls.Args([("n", str(number))]).get("n", type=int) == number
+    assert query.Args([("n", str(number))]).get("n", type=int) == number
 
 
 def test_args_let_other_errors_of_a_type_through():
@@ -107,7 +107,7 @@ def test_args_let_other_errors_of_a_type_through():
         raise RuntimeError(text)
 
     with pytest.raises(RuntimeError):
-        urls.Args([("n", "1")]).get("n", type=broken)
+        query.Args([("n", "1")]).get("n", type=broken)
 
 
 @given(PATHS)

@@ -25,10 +25,10 @@ def options():
     return {"host": "0.0.0.0", "port": 80, "data": "/data"}
 
 
-def run(coroutine):
+def run(coroutine, start):
     """Run `coroutine` until it ends or Ctrl-C comes over the serial line."""
     try:
-        asyncio.run(coroutine)
+        start(coroutine)
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass
 

@@ -9,8 +9,6 @@ import math
 import sys
 import time
 
-from firmware.server import transport
-
 NAME = "simulated"
 
 USAGE = """usage: main.py [--host HOST] [--port PORT] [--data DIR]
@@ -122,8 +120,11 @@ def _port(text):
 # -- the process
 
 
-def run(coroutine):
-    """Run `coroutine` until it ends, or SIGTERM or Ctrl-C cancels it; a second Ctrl-C does not wait for its end."""
+def run(coroutine, start):
+    """Run `coroutine` with `start` until it ends, or SIGTERM or Ctrl-C cancels it.
+
+    A second Ctrl-C does not wait for its end.
+    """
     tasks = []
 
     async def supervise():
@@ -137,14 +138,14 @@ def run(coroutine):
         await asyncio.wait_for(tasks[0], _STOP_S)
 
     try:
-        transport.run(supervise())
+        start(supervise())
     except asyncio.CancelledError:
         pass
     except KeyboardInterrupt:
         # CPython's run has cancelled its tasks on the way out, MicroPython's leaves them as they are.
         try:
             if tasks and not tasks[0].done():
-                transport.run(cancel())
+                start(cancel())
         except (KeyboardInterrupt, asyncio.CancelledError, Exception):
             pass  # what was interrupted halfway may well be broken
 

@@ -7,22 +7,32 @@ valid until its response is sent. `frame` says how the body is framed and whethe
 
 from json import dumps
 
-from firmware.http import parser
 from firmware.http.errors import HTTPError, reason
-from firmware.http.native import micropython, ptr8
-from firmware.http.urls import decode_path, decode_text, parse_query
+from firmware.http.native import const, micropython, ptr8
+from firmware.http.parser import METHODS, all_of, find
+from firmware.http.urls import decode_path, decode_text
+
+# `layout`'s places, bits and kinds, folded by the compiler only where they are written; a test compares.
+_METHOD = const(2)
+_METHOD_END = const(3)
+_TARGET = const(4)
+_PATH_END = const(5)
+_TARGET_END = const(6)
+_METHOD_CODE = const(7)
+_FLAGS = const(8)
+_COUNT = const(9)
+_FIELDS = const(10)
+_MINOR_1 = const(1)
+_CLOSE = const(128)
+_KEEP_ALIVE = const(256)
+_CONDITIONAL = const(2048)
+_TOKEN = const(1)
+_VALUE = const(4)
+_UNUSUAL = const(116)  # NOT_ORIGIN, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT
 
 # Fields of which a second line cannot be joined to the first (RFC 9110 5.3): refused when asked for.
 _SINGLE = (
-    b"authorization",
-    b"content-encoding",
-    b"content-range",
-    b"content-type",
-    b"if-range",
-    b"origin",
-    b"range",
-    b"sec-websocket-key",
-    b"user-agent",
+    b" authorization content-encoding content-range content-type if-range origin range sec-websocket-key user-agent "
 )
 
 JSON = b"application/json"
@@ -32,7 +42,7 @@ BINARY = b"application/octet-stream"
 NO_BODY = (100, 101, 204, 304)
 
 # Fields that only the server can get right.
-_OWN = ("connection", "content-length", "date", "server", "transfer-encoding")
+_OWN = " connection content-length date server transfer-encoding "
 
 
 def text(raw):
@@ -48,16 +58,16 @@ def field(view, marks, name):
 
     Repeated lines are joined as RFC 9110 5.3 allows; 400 for a field of which there can be one only.
     """
-    at = parser.find(view, marks, name, 0)
+    at = find(view, marks, name, 0)
     if not at:
         return None
     value = bytes(view[marks[at + 2] : marks[at + 3]])
-    at = parser.find(view, marks, name, at)
+    at = find(view, marks, name, at)
     while at:
-        if name in _SINGLE:
+        if b" %s " % name in _SINGLE:
             raise HTTPError(400, "The field %s is there twice." % name.decode())
         value += (b"; " if name == b"cookie" else b", ") + bytes(view[marks[at + 2] : marks[at + 3]])
-        at = parser.find(view, marks, name, at)
+        at = find(view, marks, name, at)
     return value
 
 
@@ -74,7 +84,7 @@ class Headers:
         return default if value is None else text(value)
 
     def __contains__(self, name):
-        return parser.find(self._view, self._marks, name.lower().encode(), 0) > 0
+        return find(self._view, self._marks, name.lower().encode(), 0) > 0
 
     def __getitem__(self, name):
         value = self.get(name)
@@ -86,24 +96,11 @@ class Headers:
         """Yield (name in lower case, value) of every field line, in order."""
         view = self._view
         marks = self._marks
-        for at in range(parser.FIELDS, parser.FIELDS + 4 * marks[parser.COUNT], 4):
+        for at in range(_FIELDS, _FIELDS + 4 * marks[_COUNT], 4):
             start = end = marks[at + 1]
             while view[end] != 58:
                 end += 1
             yield text(view[start:end]).lower(), text(view[marks[at + 2] : marks[at + 3]])
-
-
-def _is_authority(raw):
-    """Tell whether `raw` is a host that is not empty, with or without a port (RFC 9110 4.2.1)."""
-    colon = raw.rfind(b":")
-    host, port = raw, b""
-    if colon >= 0 and not raw.endswith(b"]"):
-        host, port = raw[:colon], raw[colon + 1 :]
-    if port and not port.isdigit():
-        return False
-    if host.startswith(b"[") and host.endswith(b"]"):
-        host = host[1:-1].replace(b":", b"")
-    return len(host) > 0 and parser.all_of(host, 0, len(host), parser.AUTHORITY) > 0
 
 
 class Request:
@@ -131,10 +128,10 @@ class Request:
         """The method as text."""
         source = self._source
         marks = source.marks
-        code = marks[parser.METHOD_CODE]
+        code = marks[_METHOD_CODE]
         if code:
-            return parser.METHODS[code]
-        return text(source.view[marks[parser.METHOD] : marks[parser.METHOD_END]])
+            return METHODS[code]
+        return text(source.view[marks[_METHOD] : marks[_METHOD_END]])
 
     @property
     def target(self):
@@ -142,7 +139,7 @@ class Request:
         if self._target is None:
             source = self._source
             marks = source.marks
-            self._target = bytes(source.view[marks[parser.TARGET] : marks[parser.PATH_END]])
+            self._target = bytes(source.view[marks[_TARGET] : marks[_PATH_END]])
         return self._target
 
     @property
@@ -161,12 +158,14 @@ class Request:
     def query(self):
         """The raw query as bytes, without its question mark."""
         marks = self._source.marks
-        return bytes(self._source.view[marks[parser.PATH_END] + 1 : marks[parser.TARGET_END]])
+        return bytes(self._source.view[marks[_PATH_END] + 1 : marks[_TARGET_END]])
 
     @property
     def args(self):
-        """The query's parameters (`urls.Args`). Raises 400 where they cannot be decoded."""
+        """The query's parameters (`query.Args`). Raises 400 where they cannot be decoded."""
         if self._args is None:
+            from firmware.http.query import parse_query
+
             self._args = parse_query(self.query)
         return self._args
 
@@ -174,9 +173,9 @@ class Request:
     def json(self):
         """The body as a JSON value. Raises 415 where its type is not JSON, 400 where it is not valid."""
         if self._json is None:
-            from firmware.http import jsontext, negotiate
+            from firmware.http import accept, jsontext
 
-            kind = negotiate.media_type(self.headers.get("content-type")) or ""
+            kind = accept.media_type(self.headers.get("content-type")) or ""
             if kind != "application/json" and not kind.endswith("+json"):
                 raise HTTPError(415, "The body has to be JSON, with Content-Type: application/json.")
             self._json = (jsontext.loads(self.body),)
@@ -192,63 +191,26 @@ class Request:
 
     def is_conditional(self):
         """Tell whether there may be a field that depends on what the client has: If-... or Range."""
-        return self._source.marks[parser.FLAGS] & parser.CONDITIONAL
+        return self._source.marks[_FLAGS] & _CONDITIONAL
 
     def frame(self, flags):
         """Settle what is not usual: the target's form, persistence, the body. Return the body's reader, or None.
 
         Raises 400, 413, 417 and 501 (Transfer-Encoding); none of them can be kept alive. RFC 9112 3.2, 6 and 9.3.
         """
-        if flags & parser.NOT_ORIGIN:
-            self._resolve()
-        modern = flags & parser.MINOR_1
-        if flags & parser.CLOSE or not (modern or flags & parser.KEEP_ALIVE):
+        if not flags & _MINOR_1 and not flags & _KEEP_ALIVE or flags & _CLOSE:
             self.keep_alive = False
-        if not flags & (parser.CONTENT_LENGTH | parser.TRANSFER_ENCODING | parser.EXPECT):
-            return None
-        from firmware.http import body
+        if flags & _UNUSUAL:
+            from firmware.http.framing import frame
 
-        reader = None
-        if flags & parser.TRANSFER_ENCODING:
-            # RFC 9112 6.1 and 6.3: both at once, or from an HTTP/1.0 client, smells of smuggling.
-            if flags & parser.CONTENT_LENGTH:
-                raise HTTPError(400, "Content-Length and Transfer-Encoding exclude each other.")
-            if not modern:
-                raise HTTPError(400, "HTTP/1.0 has no Transfer-Encoding.")
-            if self.field(b"transfer-encoding").lower() != b"chunked":
-                raise HTTPError(501, "The only transfer coding here is chunked.")
-            reader = body.ChunkedBody()
-            self.length = None
-        elif flags & parser.CONTENT_LENGTH:
-            self.length = body.content_length(self.field(b"content-length"))
-            if self.length:
-                reader = body.LengthBody(self.length)
-        if flags & parser.EXPECT and modern:
-            if self.field(b"expect").lower() != b"100-continue":
-                raise HTTPError(417, "The only expectation here is 100-continue.")
-            self.expects = reader is not None
-        return reader
+            return frame(self, flags)
+        return None
 
     def connection(self):
         """Return the Connection field line of the answer, empty where none is needed."""
         if not self.keep_alive:
             return b"Connection: close\r\n"
-        return b"" if self._source.marks[parser.FLAGS] & parser.MINOR_1 else b"Connection: keep-alive\r\n"
-
-    def _resolve(self):
-        """Bring the absolute form (RFC 9112 3.2.2) to the origin form; let only OPTIONS have the asterisk form."""
-        target = self.target
-        # CONNECT has a form of its own; what is not known is refused as such.
-        if target == b"*" and self.method == "OPTIONS" or self.method not in parser.METHODS:
-            return
-        for scheme in (b"http://", b"https://"):
-            if target[: len(scheme)].lower() == scheme:
-                path_at = target.find(b"/", len(scheme))
-                host_end = len(target) if path_at < 0 else path_at
-                if _is_authority(target[len(scheme) : host_end]):
-                    self._target = target[host_end:] or (b"*" if self.method == "OPTIONS" else b"/")
-                    return
-        raise HTTPError(400, "The request target is neither a path nor a URL.")
+        return b"" if self._source.marks[_FLAGS] & _MINOR_1 else b"Connection: keep-alive\r\n"
 
 
 class Response:
@@ -310,17 +272,17 @@ class Response:
         if self.headers:
             for name, values in self.headers.items():
                 lower = name.lower()
-                if lower in _OWN:
+                if " %s " % lower in _OWN:
                     raise ValueError("the server sets it: " + name)
                 if lower == "content-type":
                     kind = values
                     continue
                 for value in values if type(values) is list else (values,):
-                    lines.append(b"%s: %s\r\n" % (_checked(name, parser.TOKEN), _checked(str(value), parser.VALUE)))
+                    lines.append(b"%s: %s\r\n" % (_checked(name, _TOKEN), _checked(str(value), _VALUE)))
         if not self.lines:
             length = len(self.body) if self.length is None else self.length
             if length:
-                lines.append(b"Content-Type: %s\r\n" % _checked(kind, parser.VALUE))
+                lines.append(b"Content-Type: %s\r\n" % _checked(kind, _VALUE))
             if status not in NO_BODY:
                 lines.append(b"Content-Length: %d\r\n" % length)
         lines.append(b"\r\n")
@@ -337,7 +299,7 @@ def encode_json(value):
 
 @micropython.viper
 def is_plain(b: ptr8, i: int, end: int) -> int:
-    """Tell whether `b[i:end]`, made by json.dumps, holds no Python names: encoders write them for NaN, inf and objects."""
+    """Tell whether `b[i:end]`, made by json.dumps, has no Python names in it, as for NaN, inf and objects."""
     while i < end:
         c = b[i]
         if c == 34:
@@ -361,7 +323,7 @@ def is_plain(b: ptr8, i: int, end: int) -> int:
 
 
 def to_response(result):
-    """Return the Response for what a handler returned: a body, (body, status), (body, status, headers) or a Response."""
+    """Return the Response for a handler's body, (body, status), (body, status, headers) or Response."""
     if isinstance(result, Response):
         return result
     if type(result) is tuple:
@@ -370,12 +332,17 @@ def to_response(result):
 
 
 def _status_line(status):
-    return b"HTTP/1.1 200 OK\r\n" if status == 200 else b"HTTP/1.1 %d %s\r\n" % (status, reason(status))
+    if status == 200:
+        return b"HTTP/1.1 200 OK\r\n"
+    # What a browser gets for most files it has already.
+    if status == 304:
+        return b"HTTP/1.1 304 Not Modified\r\n"
+    return b"HTTP/1.1 %d %s\r\n" % (status, reason(status))
 
 
 def _checked(value, kind):
     raw = value if type(value) is bytes else value.encode()
-    if not parser.all_of(raw, 0, len(raw), kind) or (kind == parser.TOKEN and not raw):
+    if not all_of(raw, 0, len(raw), kind) or (kind == _TOKEN and not raw):
         raise ValueError("not a header field: %r" % value)
     return raw
 

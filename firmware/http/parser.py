@@ -1,45 +1,43 @@
 """Request heads: one native pass over the caller's buffer, then lazy views.
 
 `scan` reads a head (RFC 9112 sections 2, 3 and 5), checks every byte once and writes (start, end) positions into the
-caller's `marks`. It allocates nothing, copies nothing and never looks at or beyond `end`. `new_marks` makes the array, `find` and `hash_name` look fields up in it.
+caller's `marks`. It allocates nothing, copies nothing and never looks at or beyond `end`. `new_marks` makes the array,
+`find` looks fields up in it.
 
-An error is a negative status: -400, -414, -431 or -505. Whatever comes after an error cannot be framed: answer and close.
+An error is a negative status: -400, -414, -431 or -505. What comes after an error cannot be framed: answer, close.
 """
 
 from array import array
 
 from firmware.http.native import const, micropython, ptr8, ptr16
 
-# Where `scan` leaves things in `marks`, all but the last three positions in the buffer.
-MAX_TARGET = const(0)
-MAX_FIELDS = const(1)
-METHOD = const(2)
-METHOD_END = const(3)
-TARGET = const(4)
-PATH_END = const(5)
-TARGET_END = const(6)
-METHOD_CODE = const(7)  # the method's place in METHODS
-FLAGS = const(8)
-COUNT = const(9)
-FIELDS = const(10)  # from here on four a field: hash, name, value, value end
-
-# Bits of FLAGS: all that framing depends on.
-MINOR_1 = const(1)  # HTTP/1.1 or a later 1.x
-ESCAPED = const(2)  # the path has a percent sign
-NOT_ORIGIN = const(4)  # the target does not start with a slash
-HOST = const(8)
-CONTENT_LENGTH = const(16)
-TRANSFER_ENCODING = const(32)
-EXPECT = const(64)
-CLOSE = const(128)  # Connection has this option
-KEEP_ALIVE = const(256)
-UPGRADE = const(512)
-HEAD = const(1024)  # the method has this name
-CONDITIONAL = const(2048)  # there may be an If-... or Range field; more is not known
-
-# Most requests: HTTP/1.1, a path, no body, not HEAD. `FLAGS & USUAL_MASK == USUAL` tells.
-USUAL = const(1)
-USUAL_MASK = const(1141)
+# Copies of what `layout` explains.
+_MAX_TARGET = const(0)
+_MAX_FIELDS = const(1)
+_METHOD = const(2)
+_METHOD_END = const(3)
+_TARGET = const(4)
+_PATH_END = const(5)
+_TARGET_END = const(6)
+_METHOD_CODE = const(7)
+_FLAGS = const(8)
+_COUNT = const(9)
+_FIELDS = const(10)
+_MINOR_1 = const(1)
+_ESCAPED = const(2)
+_NOT_ORIGIN = const(4)
+_HOST = const(8)
+_CONTENT_LENGTH = const(16)
+_TRANSFER_ENCODING = const(32)
+_EXPECT = const(64)
+_CLOSE = const(128)
+_KEEP_ALIVE = const(256)
+_UPGRADE = const(512)
+_HEAD = const(1024)
+_CONDITIONAL = const(2048)
+_TOKEN = const(1)
+_VALUE = const(4)
+_AUTHORITY = const(8)
 
 # In the order of METHOD_CODE; 0 is any other method.
 METHODS = ("", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -64,38 +62,36 @@ _AT_CONTENT_LENGTH = const(16)
 _AT_TRANSFER_ENCODING = const(31)
 _AT_EXPECT = const(49)
 
-# Kinds of bytes.
-TOKEN = const(1)  # RFC 9110 5.6.2
-_TARGET = const(2)  # visible ASCII but "#": browsers send more than RFC 3986 allows, never a fragment
-VALUE = const(4)  # RFC 9110 5.5: visible, space, tab, obs-text
-AUTHORITY = const(8)  # a registered name, RFC 3986 3.2.2
+# A kind of bytes of its own: visible ASCII but "#": browsers send more than RFC 3986 allows, never a fragment.
+_VISIBLE = const(2)
 
 
 def _classes():
     table = bytearray(256)
     for code in range(256):
         if 0x21 <= code <= 0x7E:
-            table[code] = VALUE | (0 if code == 0x23 else _TARGET)
+            table[code] = _VALUE | (0 if code == 0x23 else _VISIBLE)
         elif code >= 0x80 or code in b" \t":
-            table[code] = VALUE
-    for code in b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ":
-        table[code] |= TOKEN | AUTHORITY
+            table[code] = _VALUE
+        if 0x30 <= code <= 0x39 or 0x41 <= code & 0xDF <= 0x5A:
+            table[code] |= _TOKEN | _AUTHORITY
     for code in b"!#$%&'*+-.^_`|~":
-        table[code] |= TOKEN
+        table[code] |= _TOKEN
     for code in b"-._~%!$&'()*+,;=":
-        table[code] |= AUTHORITY
+        table[code] |= _AUTHORITY
     return bytes(table)
 
 
 _CLASSES = _classes()
+del _classes  # it is memory, and done
 _VERSION = b"HTTP/1.1\r\n"
 
 
 def new_marks(max_target, max_fields):
     """Return the array that `scan` fills: 16-bit positions, room for `max_fields` fields."""
-    marks = array("H", bytes(2 * (FIELDS + 4 * max_fields)))
-    marks[MAX_TARGET] = max_target
-    marks[MAX_FIELDS] = max_fields
+    marks = array("H", bytes(2 * (_FIELDS + 4 * max_fields)))
+    marks[_MAX_TARGET] = max_target
+    marks[_MAX_FIELDS] = max_fields
     return marks
 
 
@@ -116,15 +112,15 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
         if b[i + 1] != 10:
             return -400
         i += 2
-    m[METHOD] = i
+    m[_METHOD] = i
     start = i
-    while i < end and classes[b[i]] & TOKEN:
+    while i < end and classes[b[i]] & _TOKEN:
         i += 1
     if i >= end:
         return 0
     if b[i] != 32 or i == start:
         return -400
-    m[METHOD_END] = i
+    m[_METHOD_END] = i
     names = ptr8(_METHODS)
     at = 0
     code = 1
@@ -142,33 +138,33 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
         if not names[at]:
             code = 0
             break
-    m[METHOD_CODE] = code
+    m[_METHOD_CODE] = code
     i += 1
     start = i
-    m[TARGET] = i
+    m[_TARGET] = i
     flags = 0
     path_end = 0
     while i < end:
         c = b[i]
-        if not classes[c] & _TARGET:
+        if not classes[c] & _VISIBLE:
             break
         if c == 63 and not path_end:
             path_end = i
         elif c == 37 and not path_end:
-            flags = ESCAPED
+            flags = _ESCAPED
         i += 1
-    if i - start > m[MAX_TARGET]:
+    if i - start > m[_MAX_TARGET]:
         return -414
     if i >= end:
         return 0
     if b[i] != 32 or i == start:
         return -400
-    m[PATH_END] = path_end if path_end else i
-    m[TARGET_END] = i
+    m[_PATH_END] = path_end if path_end else i
+    m[_TARGET_END] = i
     if b[start] != 47:
-        flags |= NOT_ORIGIN
+        flags |= _NOT_ORIGIN
     if code == 2:
-        flags |= HEAD
+        flags |= _HEAD
     i += 1
     names = ptr8(_VERSION)
     start = i
@@ -185,10 +181,10 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
     if b[start + 5] != 49:
         return -505
     if b[start + 7] != 48:
-        flags |= MINOR_1
+        flags |= _MINOR_1
     names = ptr8(_NAMES)
     count = 0
-    field = FIELDS
+    field = _FIELDS
     while i < end:
         if b[i] == 13:
             if i + 1 >= end:
@@ -196,18 +192,18 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
             if b[i + 1] != 10:
                 return -400
             # RFC 9112 3.2: exactly one Host.
-            if flags & MINOR_1 and not flags & HOST:
+            if flags & _MINOR_1 and not flags & _HOST:
                 return -400
-            m[FLAGS] = flags
-            m[COUNT] = count
+            m[_FLAGS] = flags
+            m[_COUNT] = count
             return i + 2
-        if count >= m[MAX_FIELDS]:
+        if count >= m[_MAX_FIELDS]:
             return -431
         start = i
         h = 0
         while i < end:
             c = b[i]
-            if not classes[c] & TOKEN:
+            if not classes[c] & _TOKEN:
                 break
             h = (h * 31 + (c | 32)) & 0xFFFF
             i += 1
@@ -222,7 +218,7 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
         while i < end and (b[i] == 32 or b[i] == 9):
             i += 1
         m[field + 2] = i
-        while i < end and classes[b[i]] & VALUE:
+        while i < end and classes[b[i]] & _VALUE:
             i += 1
         if i + 1 >= end:
             if i < end and b[i] != 13:
@@ -238,21 +234,21 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
         count += 1
         code = 0
         if h == _HASH_RANGE or (b[start] | 32 == 105 and b[start + 1] | 32 == 102):
-            flags |= CONDITIONAL
+            flags |= _CONDITIONAL
         if h == _HASH_HOST:
-            code = HOST
+            code = _HOST
             at = _AT_HOST
         elif h == _HASH_CONNECTION:
-            code = CLOSE
+            code = _CLOSE
             at = _AT_CONNECTION
         elif h == _HASH_CONTENT_LENGTH:
-            code = CONTENT_LENGTH
+            code = _CONTENT_LENGTH
             at = _AT_CONTENT_LENGTH
         elif h == _HASH_TRANSFER_ENCODING:
-            code = TRANSFER_ENCODING
+            code = _TRANSFER_ENCODING
             at = _AT_TRANSFER_ENCODING
         elif h == _HASH_EXPECT:
-            code = EXPECT
+            code = _EXPECT
             at = _AT_EXPECT
         if code:
             # Folding with 32 makes no other token character equal to a letter, a hyphen or the colon behind the name.
@@ -260,18 +256,18 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
                 start += 1
                 at += 1
             if b[start] == 58 and names[at] == 58:
-                if code == HOST:
-                    if flags & HOST:
+                if code == _HOST:
+                    if flags & _HOST:
                         return -400
                     if i < j and b[i] == 91:
                         i += 1
-                        while i < j and (b[i] == 58 or classes[b[i]] & AUTHORITY):
+                        while i < j and (b[i] == 58 or classes[b[i]] & _AUTHORITY):
                             i += 1
                         if b[i] != 93 or b[i - 1] == 91:
                             return -400
                         i += 1
                     else:
-                        while i < j and classes[b[i]] & AUTHORITY:
+                        while i < j and classes[b[i]] & _AUTHORITY:
                             i += 1
                     if i < j:
                         if b[i] != 58:
@@ -281,20 +277,20 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
                         if b[i] < 48 or b[i] > 57:
                             return -400
                         i += 1
-                if code == CLOSE:
+                if code == _CLOSE:
                     code = 0
                     while i < j:
                         h = 0
-                        while i < j and classes[b[i]] & TOKEN:
+                        while i < j and classes[b[i]] & _TOKEN:
                             h = (h * 31 + (b[i] | 32)) & 0xFFFF
                             i += 1
                         # What else has one of these hashes only closes or keeps its own connection.
                         if h == _HASH_KEEP_ALIVE:
-                            code |= KEEP_ALIVE
+                            code |= _KEEP_ALIVE
                         elif h == _HASH_CLOSE:
-                            code |= CLOSE
+                            code |= _CLOSE
                         elif h == _HASH_UPGRADE:
-                            code |= UPGRADE
+                            code |= _UPGRADE
                         i += 1
                 flags |= code
         i = int(m[field + 3])
@@ -320,7 +316,7 @@ def hash_name(name) -> int:
 
 @micropython.viper
 def find(b: ptr8, m: ptr16, name, after: int) -> int:
-    """Return where in the marks `m` of buffer `b` the first field `name` (lower-case bytes) stands behind `after`, or 0.
+    """Return where in the marks `m` of buffer `b` a field `name` (lower-case bytes) stands first behind `after`, or 0.
 
     Pass 0 to begin, the last result to go on. Names are compared, so that a clash of hashes finds nothing.
     """
@@ -331,8 +327,8 @@ def find(b: ptr8, m: ptr16, name, after: int) -> int:
     while i < n:
         h = (h * 31 + (wanted[i] | 32)) & 0xFFFF
         i += 1
-    field = after + 4 if after else FIELDS
-    last = FIELDS + 4 * m[COUNT]
+    field = after + 4 if after else _FIELDS
+    last = _FIELDS + 4 * m[_COUNT]
     while field < last:
         if m[field] == h:
             start = int(m[field + 1])
@@ -352,10 +348,17 @@ def find(b: ptr8, m: ptr16, name, after: int) -> int:
 
 @micropython.viper
 def all_of(b: ptr8, i: int, end: int, kind: int) -> int:
-    """Tell whether every byte of `b[i:end]` is of a kind: TOKEN, VALUE or AUTHORITY."""
+    """Tell whether every byte of `b[i:end]` is of a kind of `layout`: TOKEN, VALUE or AUTHORITY."""
     classes = ptr8(_CLASSES)
     while i < end:
         if not classes[b[i]] & kind:
             return 0
         i += 1
     return 1
+
+
+def __getattr__(name):
+    """Return a name of the layout, for who is in no hurry."""
+    from firmware.http import layout
+
+    return getattr(layout, name)

@@ -62,7 +62,8 @@ def _after(slot, found, request, response):
     for hook in _app(slot, found).hooks("after"):
         try:
             result = yield from settle(slot, hook(request, response))
-            if result is not None:
+            if result is not None and result is not response:
+                response.close()
                 response = to_response(result)
         except Exception as error:
             response.close()

@@ -94,11 +94,10 @@ class App(Router):
 
     def has_hooks(self):
         """Tell whether any hook is there, here or in what is mounted."""
-        return bool(
-            self._hooks["before"]
-            or self._hooks["after"]
-            or any(child.has_hooks() for _, child in self._mounts if isinstance(child, App))
-        )
+        for _, child in self._mounts:
+            if isinstance(child, App) and child.has_hooks():
+                return True
+        return bool(self._hooks["before"] or self._hooks["after"])
 
     def error_page(self, status):
         """Return the page for a status, or None."""
@@ -109,14 +108,17 @@ class App(Router):
         """Serve until cancelled. `ready()` is called once it listens. Raises OSError where the address is taken."""
         self.server = Server(self, "%s/%s" % (NAME, VERSION))
         self.server.open(host, port)
-        if ready:
-            ready()
-        await self.server.serve()
+        try:
+            if ready:
+                ready()
+            await self.server.serve()
+        finally:
+            self.server.close()
 
     def run(self, host="0.0.0.0", port=80):
         """Serve until Ctrl-C; nothing else has to run."""
         try:
-            transport.run(self.serve(host, port, lambda: print("http://%s:%d/" % (host, port))))
+            transport.run(self.serve(host, port, lambda: print("http://%s:%d/" % ("[%s]" % host if ":" in host else host, port))))
         except (KeyboardInterrupt, asyncio.CancelledError):
             pass
         finally:

@@ -92,13 +92,16 @@ class Connection:
 
     def abort(self):
         """Drop the client, whatever it waits for."""
-        if self.task:
-            self.task.cancel()
         if self._watched:
             self.server.reactor.watch(self.sock, self, 0)
             self._watched = 0
         if self.sock:
             self.sock.close()
+        if self.task:
+            try:
+                self.task.cancel()
+            except RuntimeError:
+                pass  # it is the one that called: MicroPython does not let it
 
     def _follow(self, want):
         """See to it that what the script waits for brings it on."""
@@ -148,7 +151,7 @@ class Connection:
                 pass  # a deadline, where nobody waits for an answer
             except (OSError, Lost):
                 self.server.counters["lost"] += 1
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 self.server.log_error("connection", error)
             finally:
                 if self.request:

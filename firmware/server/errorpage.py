@@ -29,7 +29,7 @@ def respond(error, headers):
 
 
 def _wants_json(accept):
-    from firmware.http.negotiate import prefers_json
+    from firmware.http.accept import prefers_json
 
     return prefers_json(accept)
 

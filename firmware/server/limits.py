@@ -1,49 +1,44 @@
-"""What the server bounds, each limit a named default with its reason; `app.limits.NAME = value` before serving sets it."""
+"""What the server bounds, each with its default and reason; `app.limits.NAME = value` before serving sets it."""
 
 from firmware.server import transport
 
 # One task looks at every deadline this often: a deadline is late by at most as much.
 SWEEP_MS = 500
 
-DEFAULTS = {
-    # See transport: what lwIP has sockets for.
-    "connections": transport.MAX_CONNECTIONS,
-    # Longer targets are attacks or forms that should have been POSTs.
-    "target_bytes": 1024,
-    # A browser's head has 400 to 800 bytes; with a cookie or two it fits twice.
-    "head_bytes": 2048,
-    # Browsers send 10 to 20; each costs 8 bytes a slot.
-    "fields": 32,
-    # What is held for `request.body`: JSON and small forms. Anything longer is streamed by its handler.
-    "body_bytes": 8192,
-    # From accept, or from a request's first byte, to the end of its head: a slow phone needs 2 s.
-    "head_ms": 5000,
-    # Silence within a body, or from a reader that takes nothing.
-    "silence_ms": 10000,
-    # Idle keep-alive: a page's follow-up requests come within this; a tab left open costs a slot no longer.
-    "idle_ms": 5000,
-    # On one connection: everybody gets a new slot from time to time.
-    "requests": 100,
-}
-
 
 class Limits:
-    """The limits of one server: an attribute for each name in DEFAULTS."""
+    """The limits of one server."""
 
-    def __init__(self):
-        for name, value in DEFAULTS.items():
-            setattr(self, name, value)
+    # See transport: what lwIP has sockets for.
+    connections = transport.MAX_CONNECTIONS
+    # Longer targets are attacks or forms that should have been POSTs.
+    target_bytes = 1024
+    # A browser's head has 400 to 800 bytes; with a cookie or two it fits twice.
+    head_bytes = 2048
+    # Browsers send 10 to 20; each costs 8 bytes a slot.
+    fields = 32
+    # What is held for `request.body`: JSON and small forms. Anything longer is streamed by its handler.
+    body_bytes = 8192
+    # From accept, or from a request's first byte, to the end of its head: a slow phone needs 2 s.
+    head_ms = 5000
+    # Silence within a body, or from a reader that takes nothing.
+    silence_ms = 10000
+    # Idle keep-alive: a page's follow-up requests come within this; a tab left open costs a slot no longer.
+    idle_ms = 5000
+    # On one connection: everybody gets a new slot from time to time.
+    requests = 100
 
     def settle(self):
         """Check the values, and count the deadlines in sweeps. Raises ValueError."""
-        for name in DEFAULTS:
+        for name in dir(Limits):
+            if name[0] == "_" or name == "settle":
+                continue
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError("limit %s: %r" % (name, value))
-        # Positions in a head are 16 bits wide.
-        for name, most in (("head_bytes", 0xFE00), ("target_bytes", 0xFE00), ("fields", 0x1000)):
-            if getattr(self, name) > most:
-                raise ValueError("limit %s: at most %d" % (name, most))
+            # Positions in a head are 16 bits wide.
+            if value > 0xFE00 and name in ("head_bytes", "target_bytes") or value > 0x1000 and name == "fields":
+                raise ValueError("limit %s is too high: %d" % (name, value))
         self.head_sweeps = self.head_ms // SWEEP_MS + 1
         self.silence_sweeps = self.silence_ms // SWEEP_MS + 1
         self.idle_sweeps = self.idle_ms // SWEEP_MS + 1

@@ -5,6 +5,7 @@ every deadline. A handler that is `async` has a task while it is awaited; there 
 """
 
 import asyncio
+import gc
 import time
 
 from firmware.http.message import JSON, Response, format_date
@@ -67,9 +68,14 @@ class Server:
     async def serve(self):
         """Serve until cancelled; leaves no socket and no task behind."""
         try:
-            while True:
+            while self._socket:
                 await transport.sleep_ms(SWEEP_MS)
-                self._sweep()
+                try:
+                    self._sweep()
+                except Exception as error:
+                    # Out of memory, say, because of a handler: the deadlines have to go on.
+                    gc.collect()
+                    self.log_error("sweep", error)
         except asyncio.CancelledError:
             await self._drain()
             raise
@@ -123,10 +129,10 @@ class Server:
             return transport.accept(self._socket)
         except OSError as error:
             if error.args[0] not in transport.TRY_AGAIN:
-                self.log_error("accept", error)
                 self.reactor.watch(self._socket, self, 0)
                 self._accept_again = self.clock + self._backoff_sweeps
                 self._backoff_sweeps = min(2 * self._backoff_sweeps, _MAX_BACKOFF_SWEEPS)
+                self.log_error("accept", error)
 
     def _free_slot(self):
         for slot in self.slots:
@@ -193,10 +199,11 @@ class Server:
     def _prepare(self):
         """Make what all responses have in common."""
         moment = time.gmtime()
-        self.common = self._name
+        common = self._name
         if moment[0] >= _FIRST_YEAR:
-            self.common = self._name + b"Date: " + format_date(moment) + b"\r\n"
-        head = b"HTTP/1.1 200 OK\r\n" + self.common + b"Content-Type: " + JSON + b"\r\nContent-Length: "
+            common += b"Date: " + format_date(moment) + b"\r\n"
+        head = b"HTTP/1.1 200 OK\r\n" + common + b"Content-Type: " + JSON + b"\r\nContent-Length: "
+        self.common = common
         self.json_at = len(head)
         self.json_view[: len(head)] = head
         self.hooked = self.app.has_hooks()
@@ -205,9 +212,9 @@ class Server:
     def log_error(self, where, error):
         """Say on the console what went wrong, with its traceback."""
         self.counters["errors"] += 1
+        # A console that is closed or cannot write the text must not end the connection, or worse, the slot.
         try:
             print("limpet:", where)
             transport.print_exception(error)
         except Exception:
-            # An error that cannot even be printed must not end the connection, or worse, the slot.
-            print("limpet: an error that cannot be printed")
+            pass

@@ -2,7 +2,8 @@
 
 Strong ETags come from the content (SHA-256, made once a file and kept while its size and time of change stay), since
 no clock here is worth a Last-Modified. A `x.gz` beside `x`, not older, goes to who takes gzip. Conditions, ranges and
-their order are RFC 9110's (sections 13 and 14). Paths are decoded once, then `urls.safe_path` keeps them in the folder.
+their order are RFC 9110's (sections 13 and 14). Paths are decoded once, then `urls.safe_path` keeps them in the folder;
+symbolic links are followed, for whoever can make one there can put the file itself there.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from binascii import hexlify
 from hashlib import sha256
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import BINARY, Response
+from firmware.http.message import BINARY, Response, text
 from firmware.http.negotiate import accepts_gzip, parse_range, preconditions, range_applies
 from firmware.http.urls import quote, safe_path
 
@@ -34,7 +35,9 @@ _HASH_AT_ONCE = 16384
 # A file that changed this lately may change again within its time stamp's second: its tag is not kept.
 _SETTLED_S = 2
 
+_KIND = 0xF000
 _DIRECTORY = 0x4000
+_FILE = 0x8000
 
 
 def content_type(path):
@@ -73,11 +76,13 @@ class Entry:
                 done += got
                 if done % _HASH_AT_ONCE == 0:
                     await asyncio.sleep(0)
+        # What was hashed is what the length is told of, also where the file grew meanwhile.
+        self.size = done
         # 64 bits: no two versions of one file will ever share them by accident.
         self.tag = '"%s"' % hexlify(state.digest()[:8]).decode()
         lines += b"ETag: %s\r\nAccept-Ranges: bytes\r\n" % self.tag.encode()
         self.cut = len(lines)
-        self.lines = lines + b"Content-Length: %d\r\n" % self.size
+        self.lines = lines + b"Content-Length: %d\r\n" % done
 
 
 class Static:
@@ -90,18 +95,20 @@ class Static:
         self._cache_control = b"Cache-Control: %s\r\n" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache")
         self._entries = {}
         self._route = {"GET": self._serve}
+        self._root_route = {"GET": self._serve_root}
 
     def search(self, path):
         """Return (app, route, params) for a file or folder, or None."""
         name = path[1:]
         if safe_path(name) is None:
             return None
+        route = self._route if name else self._root_route
         if path in self._entries:
-            return self._app, self._route, {"entry": self._entries[path]}
+            return self._app, route, {"entry": self._entries[path]}
         file = self._folder + path
         try:
             info = os.stat(file.rstrip("/") or "/")
-            if info[0] & _DIRECTORY:
+            if info[0] & _KIND == _DIRECTORY:
                 if not path.endswith("/"):
                     return self._app, {"GET": _redirect}, None
                 file += "index.html"
@@ -110,61 +117,86 @@ class Static:
                 return None
         except OSError:
             return None
+        # To open a pipe would wait for who writes to it.
+        if info[0] & _KIND != _FILE:
+            return None
         if len(self._entries) >= _MAX_ENTRIES:
             self._entries.clear()
         self._entries[path] = entry = Entry(file, info)
-        return self._app, self._route, {"entry": entry}
+        return self._app, route, {"entry": entry}
+
+    def _serve_root(self, request, entry):
+        # The folder's own prefix is a directory too; the router finds it with and without its slash.
+        if request.path[-1] == "/":
+            return self._serve(request, entry)
+        return _redirect(request)
 
     def _serve(self, request, entry):
         try:
             info = os.stat(entry.path)
             if entry.lines is None or not entry.is_same(info):
                 return self._hash_and_serve(request, entry, info)
-            packed = entry.gzip
-            if packed and _takes_gzip(request):
-                if packed.is_same(os.stat(packed.path)):
-                    return respond(request, packed)
-                return self._hash_and_serve(request, entry, info)
+            wanted = entry
+            if entry.gzip and _takes_gzip(request):
+                wanted = entry.gzip
+                if not _is_still(wanted):
+                    return self._hash_and_serve(request, entry, info)
+            return respond(request, wanted)
         except OSError:
-            self._entries.clear()
-            raise HTTPError(404, "The file is gone.") from None
-        return respond(request, entry)
+            raise self._gone() from None
 
     async def _hash_and_serve(self, request, entry, info):
         """Look at a file, and the compressed one beside it, anew."""
         Entry.__init__(entry, entry.path, info)
+        changed = entry.changed
         packed = None
-        try:
-            packed_info = os.stat(entry.path + ".gz")
-            if packed_info[8] >= entry.changed:
-                packed = Entry(entry.path + ".gz", packed_info)
-        except OSError:
-            pass
         lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
-        if packed:
-            lines += b"Vary: Accept-Encoding\r\n"
-            await packed.hash(lines + b"Content-Encoding: gzip\r\n")
-        await entry.hash(lines)
-        entry.gzip = packed
-        wanted = packed if packed and _takes_gzip(request) else entry
-        response = respond(request, wanted)
-        if abs(time.time() - entry.changed) < _SETTLED_S:
+        try:
+            try:
+                info = os.stat(entry.path + ".gz")
+                if info[8] >= changed and info[0] & _KIND == _FILE:
+                    packed = Entry(entry.path + ".gz", info)
+                    changed = info[8]
+            except OSError:
+                pass
+            if packed:
+                lines += b"Vary: Accept-Encoding\r\n"
+                await packed.hash(lines + b"Content-Encoding: gzip\r\n")
+            await entry.hash(lines)
+            entry.gzip = packed
+            response = respond(request, packed if packed and _takes_gzip(request) else entry)
+        except OSError:
+            raise self._gone() from None
+        if abs(time.time() - changed) < _SETTLED_S:
             entry.lines = None
         return response
+
+    def _gone(self):
+        self._entries.clear()
+        return HTTPError(404, "The file is gone.")
+
+
+def _is_still(entry):
+    """Tell whether a file is there, and as it was."""
+    try:
+        return entry.is_same(os.stat(entry.path))
+    except OSError:
+        return False
 
 
 def _takes_gzip(request):
     value = request.field(b"accept-encoding")
-    if value is None or b"*" in value or b";" in value:
-        return accepts_gzip(value and value.decode())
-    return b"gzip" in value
+    if value is None:
+        return False
+    # What browsers send begins like this: no text has to be made of it.
+    return (value[:5] == b"gzip," and b";" not in value) or accepts_gzip(request.headers.get("accept-encoding"))
 
 
 def _redirect(request):
     # A path that began with two slashes would be another host.
     query = request.query
     return Response(
-        b"", 301, {"Location": "/%s/%s" % (quote(request.path.lstrip("/")), "?" + query.decode() if query else "")}
+        b"", 301, {"Location": "/%s/%s" % (quote(request.path.lstrip("/")), "?" + text(query) if query else "")}
     )
 
 

@@ -119,6 +119,7 @@ if MICROPYTHON:
             # `ready` is ipoll's one tuple: (socket, event).
             if HOT_MS:
                 self._hot = True
+                self._hot_since = time.ticks_ms()
             # No task runs: a handler may cancel any.
             core.cur_task = None
             key = id(ready[0])
@@ -142,17 +143,14 @@ if MICROPYTHON:
                 self._hot = False
                 for ready in self.poller.ipoll(0):
                     self._serve(ready)
-                if self._hot:
-                    self._hot_since = now
                 if self._hot or 0 < wait_ms <= _ticks_diff(now, start):
                     return
                 now = time.ticks_ms()
-            self._hot = False
+            # Not to grow old: after six days without an event the difference would turn negative.
+            self._hot_since = time.ticks_add(now, -HOT_MS)
             # Somebody's timer may be due within what is left.
             for ready in self.poller.ipoll(max(0, wait_ms - _ticks_diff(now, start)) if wait_ms > 0 else wait_ms):
                 self._serve(ready)
-            if self._hot:
-                self._hot_since = time.ticks_ms()
 
         def _wake(self, tasks, sock, event):
             """Wake the tasks that wait for `sock` the way of `asyncio.core`: one to read, one to write."""

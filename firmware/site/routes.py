@@ -1,7 +1,5 @@
 """The shipped site: its status, its LED, its users, its pages."""
 
-import sys
-
 import firmware.board as board
 from firmware import NAME, VERSION, App, HTTPError
 from firmware.site import users
@@ -14,10 +12,7 @@ def status(request):
     """Return how the board and the server are doing."""
     return {
         "firmware": {"name": NAME, "version": VERSION},
-        "python": {
-            "implementation": sys.implementation.name,
-            "version": ".".join(str(part) for part in sys.implementation.version[:3]),
-        },
+        "python": board.python(),
         "board": board.NAME,
         "uptime_s": board.uptime_s(),
         "heap": board.heap(),

@@ -3,7 +3,7 @@
 `expected` is what comes back, or (ERROR, status, value of Content-Range) of the HTTPError that is raised.
 """
 
-from firmware.http import negotiate
+from firmware.http import accept, negotiate
 from firmware.http.errors import HTTPError
 
 ERROR = "HTTPError"
@@ -18,7 +18,7 @@ def conditions(fields, etag, method):
 
 def quality(field):
     """Return all that parse_quality yields."""
-    return list(negotiate.parse_quality(field))
+    return list(accept.parse_quality(field))
 
 
 def is_weak_match(field):
@@ -45,9 +45,9 @@ FUNCTIONS = {
     "range_applies": negotiate.range_applies,
     "quality": quality,
     "accepts_gzip": negotiate.accepts_gzip,
-    "prefers_json": negotiate.prefers_json,
-    "media_type": negotiate.media_type,
-    "parameter": negotiate.parameter,
+    "prefers_json": accept.prefers_json,
+    "media_type": accept.media_type,
+    "parameter": accept.parameter,
 }
 
 CHROME = (

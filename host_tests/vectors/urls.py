@@ -3,36 +3,36 @@
 `expected` is what comes back, or the status of the HTTPError that is raised, as (ERROR, status).
 """
 
-from firmware.http import urls
+from firmware.http import query, urls
 from firmware.http.errors import HTTPError
 
 ERROR = "HTTPError"
 BAD = (ERROR, 400)
 
 
-def query(raw):
+def pairs(raw):
     """Return the pairs of a query."""
-    return list(urls.parse_query(raw).items())
+    return list(query.parse_query(raw).items())
 
 
 def first(raw, name):
     """Return args[name]."""
-    return urls.parse_query(raw)[name]
+    return query.parse_query(raw)[name]
 
 
 def get(raw, *arguments):
     """Return args.get(...)."""
-    return urls.parse_query(raw).get(*arguments)
+    return query.parse_query(raw).get(*arguments)
 
 
 def get_all(raw, name):
     """Return args.get_all(name)."""
-    return urls.parse_query(raw).get_all(name)
+    return query.parse_query(raw).get_all(name)
 
 
 def shape(raw, name):
     """Return (whether `name` is there, how many pairs, the names)."""
-    args = urls.parse_query(raw)
+    args = query.parse_query(raw)
     return name in args, len(args), list(args)
 
 
@@ -49,7 +49,7 @@ FUNCTIONS = {
     "decode_path": urls.decode_path,
     "safe_path": urls.safe_path,
     "quote": urls.quote,
-    "query": query,
+    "query": pairs,
     "first": first,
     "get": get,
     "get_all": get_all,

@@ -1,0 +1,142 @@
+"""The house is built as planned: imports point one way, files stay small, one file knows the interpreters."""
+
+import ast
+
+import pytest
+
+from tools import ROOT
+
+FIRMWARE = ROOT / "firmware"
+FILES = sorted([*FIRMWARE.rglob("*.py"), *(path for path in (ROOT / "main.py", ROOT / "boot.py") if path.exists())])
+
+# What each part may import, besides itself.
+BELOW = {
+    "http": set(),
+    "server": {"http"},
+    "features": {"http", "server"},
+    "board": {"http"},
+    "site": {"http", "server", "features", "board"},
+}
+# All that the protocol needs of either interpreter.
+LIBRARY = {"array", "binascii", "json", "micropython", "hashlib", "random", "os"}
+# Of the server; the rest is transport's.
+KNOWS_INTERPRETERS = {FIRMWARE / "server" / "transport.py"}
+
+MAX_LINES = 350
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def part_of(path):
+    """Return which part of the house a file is in: "http", ..., "" for the package itself, "main" above it."""
+    parts = path.relative_to(ROOT).parts
+    if parts[0] != "firmware":
+        return "main"
+    return parts[1] if len(parts) > 2 else ""
+
+
+def imports_of(path):
+    """Yield every module that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name_of(path)} imports relatively"
+            # `from firmware import App` names a class, `from firmware.server import limits` a module.
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                is_module = (ROOT / whole.replace(".", "/")).with_suffix(".py").exists()
+                is_package = (ROOT / whole.replace(".", "/")).is_dir()
+                yield whole if is_module or is_package else node.module
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "__import__":
+            yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant))
+
+
+every_file = pytest.mark.parametrize("path", FILES, ids=name_of)
+
+
+def test_files_are_found():
+    assert len(FILES) > 15
+    assert {part_of(path) for path in FILES} >= {"http", "server", ""}
+    assert "firmware.http.errors" in imports_of(FIRMWARE / "http" / "message.py")
+    assert "firmware.server.transport" in imports_of(FIRMWARE / "server" / "connection.py")
+
+
+@every_file
+def test_imports_point_one_way(path):
+    part = part_of(path)
+    for module in imports_of(path):
+        if module.split(".")[0] not in ("firmware", "main", "boot"):
+            continue
+        words = module.split(".")
+        assert words[0] == "firmware", f"{name_of(path)} imports {module}"
+        other = words[1] if len(words) > 1 and (FIRMWARE / words[1]).is_dir() else ""
+        if part in ("main", "") or other in ("", part):
+            continue
+        assert other in BELOW[part], f"{name_of(path)} imports {module}"
+
+
+@every_file
+def test_protocol_imports_nothing_else(path):
+    if part_of(path) != "http":
+        return
+    for module in imports_of(path):
+        assert module.startswith("firmware.http") or module in LIBRARY, f"{name_of(path)} imports {module}"
+
+
+@every_file
+def test_nothing_is_imported_that_boards_lack(path):
+    """No typing, no dataclasses, ...: what is there in both interpreters, or what one file tries."""
+    if part_of(path) in ("board", "main") or path in KNOWS_INTERPRETERS:
+        return
+    for module in imports_of(path):
+        if module.split(".")[0] == "firmware" or path.name == "native.py":
+            continue
+        assert module in LIBRARY | {"asyncio", "errno", "gc", "sys", "time"}, f"{name_of(path)} imports {module}"
+
+
+@every_file
+def test_only_one_file_asks_for_the_interpreter(path):
+    if path in KNOWS_INTERPRETERS or part_of(path) == "board":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "sys":
+            assert node.attr not in ("implementation", "platform", "version", "version_info"), name_of(path)
+
+
+@every_file
+def test_file_is_small(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MAX_LINES, f"{len(lines)} lines"
+
+
+@every_file
+def test_file_says_what_it_is_for(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if tree.body:
+        assert ast.get_docstring(tree), name_of(path)
+
+
+@every_file
+def test_parts_do_not_run_in_a_ring(path):
+    """Modules that import each other at their head can be loaded in one order only, by chance."""
+    seen = set()
+
+    def follow(module, way):
+        file = (ROOT / module.replace(".", "/")).with_suffix(".py")
+        if not file.exists() or module in seen:
+            return
+        seen.add(module)
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("firmware"):
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    target = whole if (ROOT / whole.replace(".", "/")).with_suffix(".py").exists() else node.module
+                    assert target != way[0], " -> ".join([*way, target])
+                    follow(target, [*way, target])
+
+    if part_of(path) != "main":
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        follow(module, [module])
