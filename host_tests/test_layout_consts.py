@@ -2,11 +2,11 @@
 
 import pytest
 
-from firmware.http import framing, layout, message, parser
+from firmware.http import framing, headers, layout, message, parser
 from firmware.server import connection
 
 
-@pytest.mark.parametrize("module", [connection, framing, message, parser])
+@pytest.mark.parametrize("module", [connection, framing, headers, message, parser])
 def test_copies_of_constants_are_like_the_layout_s(module):
     copies = {name: value for name, value in vars(module).items() if name[0] == "_" and type(value) is int}
     copies = {name: value for name, value in copies.items() if hasattr(layout, name[1:])}

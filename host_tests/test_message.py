@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.http import message, parser
+from firmware.http import dates, message, parser
 from firmware.http.errors import HTTPError
 from host_tests.servers import FIELD
 from host_tests.test_parser import Fenced, heads, tokens, values
@@ -124,7 +124,7 @@ def test_json_check_reads_nowhere_else(raw, behind):
 
 @given(st.integers(0, 4_000_000_000))
 def test_date_is_that_of_the_library(moment):
-    assert message.format_date(time.gmtime(moment)).decode() == email.utils.formatdate(moment, usegmt=True)
+    assert dates.format_date(time.gmtime(moment)).decode() == email.utils.formatdate(moment, usegmt=True)
 
 
 def test_request_that_is_over_shows_nothing():

@@ -8,9 +8,10 @@ valid until its response is sent. `frame` says how the body is framed and whethe
 from json import dumps
 
 from firmware.http.errors import HTTPError, reason
+from firmware.http.headers import Headers, field, text
 from firmware.http.native import const, micropython, ptr8
-from firmware.http.parser import METHODS, all_of, find
-from firmware.http.urls import decode_path, decode_text
+from firmware.http.parser import METHODS, all_of
+from firmware.http.urls import decode_path
 
 # `layout`'s places, bits and kinds, folded by the compiler only where they are written; a test compares.
 _METHOD = const(2)
@@ -20,8 +21,6 @@ _PATH_END = const(5)
 _TARGET_END = const(6)
 _METHOD_CODE = const(7)
 _FLAGS = const(8)
-_COUNT = const(9)
-_FIELDS = const(10)
 _MINOR_1 = const(1)
 _CLOSE = const(128)
 _KEEP_ALIVE = const(256)
@@ -29,11 +28,6 @@ _CONDITIONAL = const(2048)
 _TOKEN = const(1)
 _VALUE = const(4)
 _UNUSUAL = const(116)  # NOT_ORIGIN, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT
-
-# Fields of which a second line cannot be joined to the first (RFC 9110 5.3): refused when asked for.
-_SINGLE = (
-    b" authorization content-encoding content-range content-type if-range origin range sec-websocket-key user-agent "
-)
 
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
@@ -43,64 +37,6 @@ NO_BODY = (100, 101, 204, 304)
 
 # Fields that only the server can get right.
 _OWN = " connection content-length date server transfer-encoding "
-
-
-def text(raw):
-    """Return a field's bytes as text: UTF-8, else each byte as the character of its number (ISO 8859-1)."""
-    try:
-        return decode_text(bytes(raw))
-    except HTTPError:
-        return "".join(chr(byte) for byte in raw)
-
-
-def field(view, marks, name):
-    """Return the value of the field `name` (lower-case bytes) as bytes, or None.
-
-    Repeated lines are joined as RFC 9110 5.3 allows; 400 for a field of which there can be one only.
-    """
-    at = find(view, marks, name, 0)
-    if not at:
-        return None
-    value = bytes(view[marks[at + 2] : marks[at + 3]])
-    at = find(view, marks, name, at)
-    while at:
-        if b" %s " % name in _SINGLE:
-            raise HTTPError(400, "The field %s is there twice." % name.decode())
-        value += (b"; " if name == b"cookie" else b", ") + bytes(view[marks[at + 2] : marks[at + 3]])
-        at = find(view, marks, name, at)
-    return value
-
-
-class Headers:
-    """The fields of one request as text, looked up by name in any case (see `field`)."""
-
-    def __init__(self, view, marks):
-        self._view = view
-        self._marks = marks
-
-    def get(self, name, default=None):
-        """Return the value of field `name`, or `default`."""
-        value = field(self._view, self._marks, name.lower().encode())
-        return default if value is None else text(value)
-
-    def __contains__(self, name):
-        return find(self._view, self._marks, name.lower().encode(), 0) > 0
-
-    def __getitem__(self, name):
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def items(self):
-        """Yield (name in lower case, value) of every field line, in order."""
-        view = self._view
-        marks = self._marks
-        for at in range(_FIELDS, _FIELDS + 4 * marks[_COUNT], 4):
-            start = end = marks[at + 1]
-            while view[end] != 58:
-                end += 1
-            yield text(view[start:end]).lower(), text(view[marks[at + 2] : marks[at + 3]])
 
 
 class Request:
@@ -247,8 +183,8 @@ class Response:
 
     def set_header(self, name, value):
         """Set a field, in place of one with this very name."""
-        if self.headers is None:
-            self.headers = {}
+        # The dict may be the application's own, for many responses.
+        self.headers = dict(self.headers or {})
         self.headers[name] = value
 
     def close(self):
@@ -293,7 +229,7 @@ def encode_json(value):
     """Return a value as JSON bytes. Raises TypeError or ValueError for what JSON has no form for."""
     content = dumps(value).encode()
     if not is_plain(content, 0, len(content)):
-        raise ValueError("JSON has no form for this: " + content.decode())
+        raise ValueError("JSON has no form for this: %r" % content)
     return content
 
 
@@ -345,19 +281,3 @@ def _checked(value, kind):
     if not all_of(raw, 0, len(raw), kind) or (kind == _TOKEN and not raw):
         raise ValueError("not a header field: %r" % value)
     return raw
-
-
-def format_date(moment):
-    """Return an IMF-fixdate (RFC 9110 5.6.7) as bytes for a `time.gmtime()` tuple."""
-    year, month, day, hour, minute, second, weekday = moment[:7]
-    names = "MonTueWedThuFriSatSun"
-    months = "JanFebMarAprMayJunJulAugSepOctNovDec"
-    return b"%s, %02d %s %d %02d:%02d:%02d GMT" % (
-        names[3 * weekday : 3 * weekday + 3].encode(),
-        day,
-        months[3 * month - 3 : 3 * month].encode(),
-        year,
-        hour,
-        minute,
-        second,
-    )

@@ -118,7 +118,8 @@ class App(Router):
     def run(self, host="0.0.0.0", port=80):
         """Serve until Ctrl-C; nothing else has to run."""
         try:
-            transport.run(self.serve(host, port, lambda: print("http://%s:%d/" % ("[%s]" % host if ":" in host else host, port))))
+            place = "[%s]" % host if ":" in host else host
+            transport.run(self.serve(host, port, lambda: print("http://%s:%d/" % (place, port))))
         except (KeyboardInterrupt, asyncio.CancelledError):
             pass
         finally:

@@ -8,7 +8,8 @@ import asyncio
 import gc
 import time
 
-from firmware.http.message import JSON, Response, format_date
+from firmware.http.dates import format_date
+from firmware.http.message import JSON, Response
 from firmware.server import transport
 from firmware.server.connection import DONE, IDLE, JSON_BYTES, NEW, Connection
 from firmware.server.limits import SWEEP_MS

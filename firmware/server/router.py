@@ -12,6 +12,7 @@ _METHODS = METHODS[1:]
 
 # Paths whose search is remembered: about as many as one page loads.
 _MAX_RECENT = 12
+_MAX_RECENT_BYTES = 64
 
 # Digits in an <int:name>: as many as stay a small integer on a 32-bit board.
 _MAX_DIGITS = 9
@@ -33,8 +34,10 @@ class Router:
             raise ValueError("a route starts with a slash: " + path)
         if "<" in path:
             parts = _parts(path)
-            for known, route in self._patterns:
-                if known == parts:
+            for known, route in self._patterns:  # noqa: B007 - used behind the loop
+                if _shape(known) == _shape(parts):
+                    if known != parts:
+                        handler = _renamed(handler, known, parts)
                     break
             else:
                 route = {}
@@ -58,7 +61,7 @@ class Router:
                 found = self.search(decode_path(target))
             except HTTPError:
                 return None
-            if found and found[2]:
+            if found and found[2] and len(target) <= _MAX_RECENT_BYTES:
                 if len(self._recent) >= _MAX_RECENT:
                     self._recent.clear()
                 self._recent[target] = found
@@ -124,14 +127,25 @@ def _parts(path):
             kind, segment = "str", segment[1:-1]
             if ":" in segment:
                 kind, segment = segment.split(":", 1)
+            # A name has to be one for a handler's parameter, and to stand once.
             if kind not in ("str", "int", "path") or not segment:
                 raise ValueError("not a pattern: " + path)
-        elif "<" in segment or (parts and parts[-1][0] == "path"):
+            if segment in [name for other, name in parts if other]:
+                raise ValueError("twice the same name: " + path)
+        if "<" in segment or ">" in segment or (parts and parts[-1][0] == "path"):
             raise ValueError("not a pattern: " + path)
         parts.append((kind, segment))
-    if ("path") in [kind for kind, _ in parts[:-1]]:
-        raise ValueError("<path:...> has to be last: " + path)
     return parts
+
+
+def _shape(parts):
+    return [kind or "/" + name for kind, name in parts]
+
+
+def _renamed(handler, known, parts):
+    """Return `handler` for parameters that have the names of another pattern of the same shape."""
+    names = [(theirs[1], ours[1]) for theirs, ours in zip(known, parts) if ours[0]]
+    return lambda request, **params: handler(request, **{ours: params[theirs] for theirs, ours in names})
 
 
 def _take(parts, segments):

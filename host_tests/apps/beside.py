@@ -132,7 +132,7 @@ async def busy(request):
 
 async def main():
     ticking = asyncio.create_task(tick())
-    listening = await asyncio.start_server(echo, HOST, ECHO)
+    listening = await asyncio.start_server(echo, HOST, ECHO, backlog=20)
     await start.serve(app)
     ticking.cancel()
     listening.close()

@@ -12,8 +12,10 @@ Kind "date": a time tuple, and its text.
 from array import array
 
 from firmware.http import parser
+from firmware.http.dates import format_date
 from firmware.http.errors import HTTPError
-from firmware.http.message import Headers, Request, Response, encode_json, field, format_date, text, to_response
+from firmware.http.headers import Headers, field, text
+from firmware.http.message import Request, Response, encode_json, to_response
 
 
 def _frame(line, *expected, fields=(), version=b"1.1"):
