@@ -1,7 +1,7 @@
 """Where requests go: the shared vectors, and paths that hypothesis thinks of."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from firmware.http.errors import HTTPError
@@ -48,6 +48,8 @@ def test_what_is_found_fits_the_path(added, target):
     _, route, params = found
     path = decode_path(target)
     (pattern,) = route.values()
+    # Another pattern of the same shape has the handler wrapped, to get the names it knows.
+    assume(not callable(pattern))
     for name, value in (params or {}).items():
         assert type(value) in (int, str)
         for form in ("<{}>", "<int:{}>"):

@@ -11,7 +11,7 @@ from firmware.http.errors import HTTPError, reason
 from firmware.http.headers import Headers, field, text
 from firmware.http.native import const, micropython, ptr8
 from firmware.http.parser import METHODS, all_of
-from firmware.http.urls import decode_path
+from firmware.http.urls import decode_path, decode_text
 
 # `layout`'s places, bits and kinds, folded by the compiler only where they are written; a test compares.
 _METHOD = const(2)
@@ -228,20 +228,32 @@ class Response:
 def encode_json(value):
     """Return a value as JSON bytes. Raises TypeError or ValueError for what JSON has no form for."""
     content = dumps(value).encode()
-    if not is_plain(content, 0, len(content)):
+    found = is_plain(content, 0, len(content))
+    if found == 2:
+        try:
+            decode_text(content)
+        except HTTPError:
+            found = 0
+    if not found:
         raise ValueError("JSON has no form for this: %r" % content)
     return content
 
 
 @micropython.viper
 def is_plain(b: ptr8, i: int, end: int) -> int:
-    """Tell whether `b[i:end]`, made by json.dumps, has no Python names in it, as for NaN, inf and objects."""
+    """Tell whether `b[i:end]`, made by json.dumps, is free of what encoders write for NaN, objects and sets.
+
+    Returns 0 where it is not, 2 where it has yet to be looked at for UTF-8, else 1.
+    """
+    found = 1
     while i < end:
         c = b[i]
         if c == 34:
             i += 1
             while i < end and b[i] != 34:
-                if b[i] == 92:
+                if b[i] > 127:
+                    found = 2
+                elif b[i] == 92:
                     i += 1
                 i += 1
         elif c > 57:
@@ -255,7 +267,7 @@ def is_plain(b: ptr8, i: int, end: int) -> int:
         elif c == 40:
             return 0
         i += 1
-    return 1
+    return found
 
 
 def to_response(result):
