@@ -249,6 +249,11 @@ def test_body_that_is_no_json_is_refused(kitchen, body):
         assert client.is_open()
 
 
+def test_handler_may_do_what_it_likes_with_its_parameters(kitchen):
+    for _ in range(3):
+        assert json.loads(ask(kitchen, "GET /careless/x").body) == {"name": "x"}
+
+
 # -- errors
 
 PAGES = [

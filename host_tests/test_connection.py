@@ -563,6 +563,13 @@ def test_refused_head_has_no_body(kitchen):
     assert answer.status == 400
 
 
+def test_upgrade_is_not_taken(kitchen):
+    with Client(kitchen) as client:
+        answer = client.ask("GET /json", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+        assert (answer.status, answer.header("upgrade")) == (200, None)
+        assert client.is_open()
+
+
 # -- limits of heads
 
 

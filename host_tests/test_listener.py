@@ -403,6 +403,25 @@ def test_accept_without_descriptors_backs_off_and_recovers(start_server):
     assert ask(server, "GET /json").status == 200
 
 
+@pytest.mark.interpreters("amd64", "i386")
+def test_memory_that_is_gone_for_a_while_is_no_end(start_server):
+    server = start_server("connections=8", "head_ms=1000", "silence_ms=1000", script=KITCHEN, heapsize="400k")
+    live(server, random.Random(3), 20)
+    wait_until_free(server)
+    with Client(server) as client, contextlib.suppress(AssertionError, OSError):
+        client.ask("GET /hoard/1500")
+    for raw in [*GONE.values(), request("GET /json"), request("GET /async"), request("GET /size/300")] * 3:
+        with contextlib.suppress(OSError), Client(server) as client:
+            client.send(raw)
+            client.socket.settimeout(0.02)
+            client.socket.recv(100)
+    time.sleep(1.5)
+    assert wait_until_free(server)["slots"] == 8
+    for line in ("GET /json", "GET /async", "GET /size/3000", "POST /echo"):
+        assert ask(server, line).status == 200
+    assert server.process.poll() is None
+
+
 # -- the end
 
 

@@ -192,6 +192,15 @@ class Response:
         if hasattr(self.body, "close"):
             self.body.close()
 
+    def head_into(self, view, common, connection):
+        """Write the head of a response with `lines` and no other fields to the start of `view`; return its length."""
+        stop = 0
+        for part in (_status_line(self.status), common, self.lines, connection, b"\r\n"):
+            start = stop
+            stop += len(part)
+            view[start:stop] = part
+        return stop
+
     def head(self, common, connection=b""):
         """Return the head as bytes: status line, `common` and the response's own field lines, `connection`.
 

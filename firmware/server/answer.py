@@ -25,6 +25,9 @@ def send(slot, found, request, response, body):
     if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
         request.end()
     try:
+        if response.lines and not response.headers and type(response.body) is not bytes:
+            yield from writer.send_file(slot, response, request.connection())
+            return
         try:
             head = response.head(server.common, request.connection())
         except Exception as error:

@@ -39,7 +39,7 @@ def send(slot, head, response, head_only):
     """
     body = b"" if head_only or response.length == 0 else response.body
     if type(body) is not bytes and type(body) is not bytearray:
-        return _send_file(slot, head, body, response.length)
+        return _send_file(slot, head, 0, body, response.length)
     data = head + (body if len(body) <= _FIRST else memoryview(body)[:_FIRST])
     sent = slot.sock.write(data)
     if sent == len(data) and len(body) <= _FIRST:
@@ -55,20 +55,27 @@ def _send_rest(slot, data, body):
         yield from push(slot, memoryview(body)[_FIRST:])
 
 
-def _send_file(slot, head, file, left):
-    """Write `left` bytes of an open file through the server's one output buffer.
+def send_file(slot, response, connection):
+    """Return the generator that writes a response with ready-made lines and a file: its head, too, is made in place."""
+    server = slot.server
+    used = response.head_into(server.out_view, server.common, connection)
+    return _send_file(slot, b"", used, response.body, response.length)
 
-    The buffer is everybody's and holds nothing over a wait: what the socket did not take is read again.
+
+def _send_file(slot, head, used, file, left):
+    """Write `head`, or the `used` bytes of it that stand in the buffer already, and `left` bytes of an open file.
+
+    All goes through the server's one output buffer. It is everybody's and holds nothing over a wait: what the socket did not take is read again.
     """
     server = slot.server
     sock = slot.sock
     view = server.out_view
     room = len(view)
-    used = len(head)
-    if used > room // 2:
+    if len(head) > room // 2:
         yield from push(slot, head)
-        used = 0
-    view[:used] = head[:used]
+    elif head:
+        used = len(head)
+        view[:used] = head
     bursts = 0
     while left:
         take = min(left, room - used)

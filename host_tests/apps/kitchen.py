@@ -160,6 +160,12 @@ def target(request, rest=None):
     }
 
 
+@app.get("/careless/<name>")
+def careless(request, name):
+    request.params.clear()
+    return {"name": name}
+
+
 # -- what goes wrong
 
 
@@ -207,6 +213,7 @@ JUNK = {
     "set": lambda: {1, 2},
     "function": lambda: pattern,
     "tuple of five": lambda: (b"", 200, {}, "text/plain", 5),
+    "generator": lambda: (part for part in ("a", "b")),
     "status of text": lambda: ("x", "200"),
     "status none": lambda: ("x", None),
     "status 0": lambda: ("x", 0),
@@ -307,6 +314,27 @@ def state(request):
         "seen": seen,
         "heap": gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0,
     }
+
+
+hoard = []
+
+
+async def give_back(duration_ms):
+    await asyncio.sleep(duration_ms / 1000)
+    hoard.clear()
+
+
+@app.get("/hoard/<int:duration_ms>")
+def take_all_memory(request, duration_ms):
+    """Leave no memory to anybody for a while."""
+    asyncio.create_task(give_back(duration_ms))
+    size = 65536
+    while size:
+        try:
+            hoard.append(bytearray(size))
+        except MemoryError:
+            size //= 2
+    return {"hoard": len(hoard)}
 
 
 doors = {}
