@@ -565,7 +565,8 @@ def test_refused_head_has_no_body(kitchen):
 
 def test_upgrade_is_not_taken(kitchen):
     with Client(kitchen) as client:
-        answer = client.ask("GET /json", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+        fields = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+        answer = client.ask("GET /json", *fields)
         assert (answer.status, answer.header("upgrade")) == (200, None)
         assert client.is_open()
 

@@ -357,8 +357,8 @@ def test_nothing_is_left_of_two_thousand_bad_clients(start_server):
     after = wait_until_free(server)
     assert after["counters"]["accepted"] > before["counters"]["accepted"] + 1500
     wait_until(lambda: len(os.listdir(files)) == before_files, "all sockets closed")
-    # What each kind of handler leaves is there from the first time.
-    assert after["heap"] <= before["heap"] + 1024, (before, after)
+    # What a kind of handler leaves the first time is less than this; 4 bytes a client would be more.
+    assert after["heap"] <= before["heap"] + 8192, (before, after)
     # The one handler that returns junk says so; nothing else is an error.
     output = server.output()
     assert output.count("Traceback") == output.count("/junk/int'") == after["counters"]["errors"]
@@ -403,23 +403,41 @@ def test_accept_without_descriptors_backs_off_and_recovers(start_server):
     assert ask(server, "GET /json").status == 200
 
 
-@pytest.mark.interpreters("amd64", "i386")
+# Not on i386, where MicroPython 1.25 itself may crash when its heap is full to the last block.
+@pytest.mark.interpreters("amd64")
 def test_memory_that_is_gone_for_a_while_is_no_end(start_server):
-    server = start_server("connections=8", "head_ms=1000", "silence_ms=1000", script=KITCHEN, heapsize="400k")
-    live(server, random.Random(3), 20)
+    server = start_server("connections=8", "head_ms=500", "silence_ms=500", script=KITCHEN, heapsize="400k")
+    chance = random.Random(3)
+    live(server, chance, 20)
     wait_until_free(server)
-    with Client(server) as client, contextlib.suppress(AssertionError, OSError):
-        client.ask("GET /hoard/1500")
-    for raw in [*GONE.values(), request("GET /json"), request("GET /async"), request("GET /size/300")] * 3:
-        with contextlib.suppress(OSError), Client(server) as client:
-            client.send(raw)
-            client.socket.settimeout(0.02)
-            client.socket.recv(100)
-    time.sleep(1.5)
-    assert wait_until_free(server)["slots"] == 8
+    raws = [*GONE.values(), *[request(f"GET {path}") for path in ("/json", "/async", "/sleep/1", "/size/300")]]
+    for spare in (0, 1500, 2500, 4000, 5200):
+        with Client(server) as client, contextlib.suppress(AssertionError, OSError):
+            client.ask(f"GET /hoard/400/{spare}")
+        chance.shuffle(raws)
+        here = []
+        for raw in raws:
+            with contextlib.suppress(OSError):
+                here.append(Client(server))
+                here[-1].send(raw)
+                here[-1].socket.settimeout(0.01)
+                here[-1].socket.recv(100)
+            if len(here) > 6:
+                here.pop(0).socket.close()
+        for client in here:
+            client.socket.close()
+
+        def is_back():
+            if server.process.poll() is not None:
+                return "no more"
+            with contextlib.suppress(AssertionError, OSError, LookupError):
+                return answers(server, last("GET /size/20000"))[0].status == 200
+
+        wait_until(is_back, "memory")
+        assert server.process.poll() is None, spare
+        assert wait_until_free(server)["slots"] == 8
     for line in ("GET /json", "GET /async", "GET /size/3000", "POST /echo"):
         assert ask(server, line).status == 200
-    assert server.process.poll() is None
 
 
 # -- the end

@@ -8,7 +8,7 @@ import gc
 
 from firmware.http.errors import HTTPError
 from firmware.http.message import NO_BODY, to_response
-from firmware.server import errorpage, reader, writer
+from firmware.server import reader, writer
 from firmware.server.transport import is_pending
 
 # Errors of heads that leave bytes on their way.
@@ -99,12 +99,19 @@ def failure(slot, found, request, error):
             return response
         except Exception as second:
             slot.server.log_error("error page", second)
-    return errorpage.respond(error, request.headers)
+    return _plain_page(error, request.headers)
+
+
+def _plain_page(error, headers):
+    # Loaded when there is something wrong.
+    from firmware.server.errorpage import respond
+
+    return respond(error, headers)
 
 
 def refuse(slot, error, request=None):
     """Answer what could not be framed: nobody knows where a next request would start."""
-    response = errorpage.respond(error, request.headers if request else None)
+    response = _plain_page(error, request.headers if request else None)
     data = response.head(slot.server.common, b"Connection: close\r\n")
     if request is None or request.method != "HEAD":
         data += response.body

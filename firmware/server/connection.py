@@ -10,6 +10,7 @@ error anywhere becomes one response in `answer`; the socket is closed in one `fi
 """
 
 import asyncio
+import gc
 
 from firmware.http.errors import HTTPError
 from firmware.http.message import JSON, Request, Response, encode_json, to_response
@@ -48,6 +49,10 @@ _LAST = b"%d\r\nConnection: close\r\n\r\n"
 
 # Room behind the longest head for a body's framing to be read into while the head still stands.
 _SPARE = 128
+
+
+# What the script uses at every request, for it to take at once.
+_TOOLS = (scan, bytes, type, len, dict, Request, encode_json, METHODS, IDLE)
 
 
 class Connection:
@@ -105,6 +110,14 @@ class Connection:
 
     def _follow(self, want):
         """See to it that what the script waits for brings it on."""
+        try:
+            self._arrange(want)
+        except MemoryError as error:
+            # Then it cannot wait: it answers, or ends.
+            gc.collect()
+            self._follow(self._script.throw(error))
+
+    def _arrange(self, want):
         self.want = want
         self._waits = True
         mode = 0
@@ -126,7 +139,7 @@ class Connection:
 
     async def _wait_for(self, pending):
         try:
-            value = await pending
+            value = await transport.settled(pending)
         except asyncio.CancelledError:
             self.task = None
             # Nobody here cancels a handler but a server that stops.
@@ -177,8 +190,7 @@ class Connection:
         lengths = server.json_lengths
         readinto = sock.readinto
         write = sock.write
-        look, raw, kind_of, size_of, json_kind = scan, bytes, type, len, dict
-        new_request, to_json, methods, idle = Request, encode_json, METHODS, IDLE
+        look, raw, kind_of, size_of, json_kind, new_request, to_json, methods, idle = _TOOLS
         want = NEW
         end = 0
         left = limits.requests
@@ -243,7 +255,7 @@ class Connection:
                     if body:
                         yield from reader.hold(self, request, body, head_end)
                     if params:
-                        request.params = params
+                        request.params = dict(params)
                         result = handler(request, **params)
                     else:
                         result = handler(request)

@@ -115,6 +115,13 @@ class Server:
 
     def ready(self):
         """Accept one client; called by the reactor."""
+        # A name for the error would put this frame on the heap (see `transport.Reactor`).
+        try:
+            self._admit()
+        except Exception:
+            self._back_off(MemoryError("no room for another client"))
+
+    def _admit(self):
         client = self._accept()
         if client:
             self._backoff_sweeps = 1
@@ -130,10 +137,15 @@ class Server:
             return transport.accept(self._socket)
         except OSError as error:
             if error.args[0] not in transport.TRY_AGAIN:
-                self.reactor.watch(self._socket, self, 0)
-                self._accept_again = self.clock + self._backoff_sweeps
-                self._backoff_sweeps = min(2 * self._backoff_sweeps, _MAX_BACKOFF_SWEEPS)
-                self.log_error("accept", error)
+                self._back_off(error)
+
+    def _back_off(self, error):
+        """Take nobody for a while: descriptors or memory are out, and would be again at once."""
+        gc.collect()
+        self.reactor.watch(self._socket, self, 0)
+        self._accept_again = self.clock + self._backoff_sweeps
+        self._backoff_sweeps = min(2 * self._backoff_sweeps, _MAX_BACKOFF_SWEEPS)
+        self.log_error("accept", error)
 
     def _free_slot(self):
         for slot in self.slots:

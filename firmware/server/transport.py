@@ -180,6 +180,22 @@ if MICROPYTHON:
         """Tell whether what a handler returned has still to be awaited."""
         return type(result) is _GENERATOR
 
+    def settled(pending):
+        """Await `pending`. Raises TypeError where it turns out to be a plain generator, which looks the same here."""
+        error = None
+        while True:
+            try:
+                value = pending.throw(error) if error else pending.send(None)
+            except StopIteration as end:
+                return end.value
+            if value is not None:
+                raise TypeError("a handler that yields values, and is no coroutine")
+            error = None
+            try:
+                yield
+            except BaseException as thrown:
+                error = thrown
+
 else:
     import traceback
     import types
@@ -253,3 +269,6 @@ else:
 
     def is_pending(result):
         return type(result) is types.CoroutineType
+
+    def settled(pending):
+        return pending

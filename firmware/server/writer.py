@@ -65,7 +65,8 @@ def send_file(slot, response, connection):
 def _send_file(slot, head, used, file, left):
     """Write `head`, or the `used` bytes of it that stand in the buffer already, and `left` bytes of an open file.
 
-    All goes through the server's one output buffer. It is everybody's and holds nothing over a wait: what the socket did not take is read again.
+    All goes through the server's one output buffer. It is everybody's and holds nothing over a wait: what the socket
+    did not take is read again.
     """
     server = slot.server
     sock = slot.sock

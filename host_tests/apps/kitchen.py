@@ -316,25 +316,27 @@ def state(request):
     }
 
 
-hoard = []
+hoard = [None]
 
 
 async def give_back(duration_ms):
     await asyncio.sleep(duration_ms / 1000)
-    hoard.clear()
+    hoard[0] = None
 
 
-@app.get("/hoard/<int:duration_ms>")
-def take_all_memory(request, duration_ms):
-    """Leave no memory to anybody for a while."""
+@app.get("/hoard/<int:duration_ms>/<int:spare>")
+def take_all_memory(request, duration_ms, spare):
+    """Leave `spare` bytes to everybody else, for a while."""
     asyncio.create_task(give_back(duration_ms))
+    left = bytearray(spare)
     size = 65536
     while size:
         try:
-            hoard.append(bytearray(size))
+            hoard[0] = (bytearray(size), hoard[0])
         except MemoryError:
             size //= 2
-    return {"hoard": len(hoard)}
+    del left
+    return {}
 
 
 doors = {}
