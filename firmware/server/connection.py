@@ -1,6 +1,6 @@
 """One client: read, parse, dispatch, write, keep alive.
 
-A Connection is a slot: its buffer, marks and request are made once and serve one client after another. What it does is
+A Connection is a slot: its buffer and marks are made once and serve one client after another. What it does is
 a generator that never ends and never blocks: it yields what it waits for (NEW, IDLE or READ, WRITE, PAUSE, or something
 to await) and is sent the result; DONE asks for the next client as (socket, peer). The reactor resumes it straight from
 poll, so that a plain handler's request costs no task; only what has to be awaited gets one.
