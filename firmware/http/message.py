@@ -35,6 +35,11 @@ BINARY = b"application/octet-stream"
 
 NO_BODY = (100, 101, 204, 304)
 
+# The length of a body that ends when it ends.
+STREAM = -1
+# What tells a body that is sent piece by piece: it runs a connection, or is a generator or iterator of either kind.
+_STREAMS = ("run", "send", "next", "__next__", "__anext__")
+
 # Fields that only the server can get right.
 _OWN = " connection content-length date server transfer-encoding "
 
@@ -50,7 +55,8 @@ class Request:
     expects = False  # whether the client waits for 100 Continue
     keep_alive = True
     params = None
-    _target = _path = _args = _json = None
+    _stream = None  # of the body: an iterator, where the route says that its handler takes one
+    _target = _path = _args = _json = _form = None
 
     def __init__(self, source):
         self._source = source
@@ -117,6 +123,34 @@ class Request:
             self._json = (jsontext.loads(self.body),)
         return self._json[0]
 
+    @property
+    def form(self):
+        """The fields of the form that is the body (`query.Args`). Raises 415 where it is none, 400 for a bad one.
+
+        Files and long forms are for `features.uploads`.
+        """
+        if self._form is None:
+            from firmware.http.query import parse_form
+
+            self._form = parse_form(self.headers.get("content-type"), self.body)
+        return self._form
+
+    @property
+    def client(self):
+        """The client's address as text."""
+        return self._source.address()
+
+    def stream(self):
+        """Return the body as an asynchronous iterator of memoryviews, each valid until the next one is asked for.
+
+        For the handlers of routes with `stream=True`. Raises (from the iterator) 400 and 413 for wrong framing.
+        """
+        return self._stream
+
+    def is_http_1_1(self):
+        """Tell whether the client knows HTTP/1.1."""
+        return self._source.marks[_FLAGS] & _MINOR_1 > 0
+
     def end(self):
         """Let the connection end with this request (for the server; a handler is too late)."""
         self.keep_alive = False
@@ -142,8 +176,10 @@ class Request:
             return frame(self, flags)
         return None
 
-    def connection(self):
+    def connection(self, option=b""):
         """Return the Connection field line of the answer, empty where none is needed."""
+        if option:
+            return b"Connection: %s%s\r\n" % (option, b"" if self.keep_alive else b", close")
         if not self.keep_alive:
             return b"Connection: close\r\n"
         return b"" if self._source.marks[_FLAGS] & _MINOR_1 else b"Connection: keep-alive\r\n"
@@ -152,13 +188,16 @@ class Request:
 class Response:
     """What a handler answers.
 
-    `body` is bytes, text, a dict or list (sent as JSON), or an open file with `length` set to the bytes to send and
-    `lines` to ready-made field lines (bytes), Content-Type and Content-Length among them.
-    `headers` is a dict of names to text values, or to lists of them for a repeated field.
+    `body` is bytes, text, a dict or list (sent as JSON), a generator of bytes or text, or an open file, `length` set
+    to the bytes to send and `lines` to ready-made field lines (bytes), Content-Type and Content-Length among them.
+    `headers` is a dict of names to text values, or to lists of them for a repeated field. `trailers` is one, too, sent
+    behind a generator's last chunk to who asked for trailers; the generator may still change its values.
     """
 
     length = None
     lines = b""
+    trailers = None
+    sent = None  # bytes of the body, once they are with the client
 
     def __init__(self, body=b"", status=200, headers=None, content_type=None):
         """Raises TypeError and ValueError for what cannot be sent."""
@@ -177,15 +216,24 @@ class Response:
             body = b""
             self.status = 204 if status == 200 else status
         elif not hasattr(body, "readinto"):
-            raise TypeError("not a body: %r" % (body,))
+            for name in _STREAMS:
+                if hasattr(body, name):
+                    self.length = STREAM
+                    break
+            else:
+                raise TypeError("not a body: %r" % (body,))
         self.body = body
-        self.content_type = content_type or BINARY
+        self.content_type = content_type
 
     def set_header(self, name, value):
         """Set a field, in place of one with this very name."""
         # The dict may be the application's own, for many responses.
         self.headers = dict(self.headers or {})
         self.headers[name] = value
+
+    def trailer_lines(self):
+        """Return the trailers as bytes. Raises ValueError as `head` does."""
+        return b"".join([_field_lines(name, values) for name, values in (self.trailers or {}).items()])
 
     def close(self):
         """Close what the body reads from."""
@@ -213,7 +261,7 @@ class Response:
         if type(status) is not int or (not 200 <= status <= 599 and status != 101):
             raise ValueError("not a status: %r" % (status,))
         lines = [_status_line(status), common, self.lines, connection]
-        kind = self.content_type
+        kind = self.content_type or BINARY
         if self.headers:
             for name, values in self.headers.items():
                 lower = name.lower()
@@ -222,13 +270,12 @@ class Response:
                 if lower == "content-type":
                     kind = values
                     continue
-                for value in values if type(values) is list else (values,):
-                    lines.append(b"%s: %s\r\n" % (_checked(name, _TOKEN), _checked(str(value), _VALUE)))
+                lines.append(_field_lines(name, values))
         if not self.lines:
             length = len(self.body) if self.length is None else self.length
-            if length:
+            if length and status != 101:
                 lines.append(b"Content-Type: %s\r\n" % _checked(kind, _VALUE))
-            if status not in NO_BODY:
+            if status not in NO_BODY and length != STREAM:
                 lines.append(b"Content-Length: %d\r\n" % length)
         lines.append(b"\r\n")
         return b"".join(lines)
@@ -295,6 +342,13 @@ def _status_line(status):
     if status == 304:
         return b"HTTP/1.1 304 Not Modified\r\n"
     return b"HTTP/1.1 %d %s\r\n" % (status, reason(status))
+
+
+def _field_lines(name, values):
+    lines = b""
+    for value in values if type(values) is list else (values,):
+        lines += b"%s: %s\r\n" % (_checked(name, _TOKEN), _checked(str(value), _VALUE))
+    return lines
 
 
 def _checked(value, kind):

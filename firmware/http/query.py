@@ -98,3 +98,32 @@ def parse_query(raw):
             pairs.append((decode(raw[start:at]), decode(raw[at + 1 : end])))
         start = end + 1
     return Args(pairs)
+
+
+def parse_form(content_type, body):
+    """Return the Args of a form: its `content_type` as text (or None), its body as bytes.
+
+    Raises 415 for what is neither urlencoded nor multipart, or has a file, 400 and 413 for a bad form.
+    """
+    from firmware.http.accept import media_type
+
+    kind = media_type(content_type) or ""
+    if kind == "application/x-www-form-urlencoded":
+        return parse_query(body)
+    if kind != "multipart/form-data":
+        raise HTTPError(415, "The body has to be a form.")
+    from firmware.http import forms
+
+    parser = forms.Multipart(forms.boundary_of(content_type))
+    pairs = []
+    for event, data in parser.feed(body):
+        if event == forms.PART:
+            if data.filename is not None:
+                raise HTTPError(415, "This form takes no files.")
+            name, value = data.name, b""
+        elif event == forms.DATA:
+            value += data
+        else:
+            pairs.append((name, decode_text(value)))
+    parser.close()
+    return Args(pairs)

@@ -7,7 +7,7 @@ response.
 import gc
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import NO_BODY, to_response
+from firmware.http.message import NO_BODY, STREAM, to_response
 from firmware.server import reader, writer
 from firmware.server.transport import is_pending
 
@@ -25,20 +25,73 @@ def send(slot, found, request, response, body):
     if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
         request.end()
     try:
-        if response.lines and not response.headers and type(response.body) is not bytes:
-            yield from writer.send_file(slot, response, request.connection())
-            return
+        if response.length == STREAM:
+            response = yield from _send_live(slot, found, request, response)
+        if response.length != STREAM:
+            yield from _send_whole(slot, found, request, response)
+    finally:
+        response.close()
+        if server.hooked:
+            _done(slot, found, request, response)
+
+
+def _send_whole(slot, found, request, response):
+    common = slot.server.common
+    if response.lines and not response.headers and type(response.body) is not bytes:
+        yield from writer.send_file(slot, response, request.connection())
+    else:
         try:
-            head = response.head(server.common, request.connection())
+            # RFC 9110 7.8: what is about one connection is named there.
+            option = b"upgrade" if response.status == 426 else b""
+            head = response.head(common, request.connection(option))
         except Exception as error:
             response.close()
             response = yield from failure(slot, found, request, error)
-            head = response.head(server.common, request.connection())
+            head = response.head(common, request.connection())
         rest = writer.send(slot, head, response, request.method == "HEAD" or response.status in NO_BODY)
         if rest:
             yield from rest
+    response.sent = len(response.body) if response.length is None else response.length
+
+
+def _send_live(slot, found, request, response):
+    """Send a response that goes on for long (see `live`). Return it, or the one to send because of an error."""
+    from firmware.server import live
+
+    server = slot.server
+    has_place = False
+    try:
+        try:
+            body = live.body_of(response, request)
+            is_wanted = response.status == 101 or (request.method != "HEAD" and response.status not in NO_BODY)
+            if is_wanted:
+                live.enter(server)
+                has_place = True
+                yield body.prime()
+            head = response.head(server.common, body.lines())
+        except reader.Lost:
+            raise
+        except Exception as error:
+            response.close()
+            return (yield from failure(slot, found, request, error))
+        if is_wanted:
+            yield from body.run(slot, head)
+            response.sent = body.sent
+        else:
+            yield from writer.push(slot, head)
+            response.sent = 0
     finally:
-        response.close()
+        if has_place:
+            live.leave(server)
+    return response
+
+
+def _done(slot, found, request, response):
+    for hook in _app(slot, found).hooks("done"):
+        try:
+            hook(request, response)
+        except Exception as error:
+            slot.server.log_error("done hook", error)
 
 
 def settle(slot, result):
@@ -46,6 +99,8 @@ def settle(slot, result):
     if is_pending(result):
         slot.deadline = 0
         result = yield result
+    if hasattr(result, "poll"):
+        result = yield from result.poll(slot)
     return result
 
 
@@ -115,5 +170,10 @@ def refuse(slot, error, request=None):
     data = response.head(slot.server.common, b"Connection: close\r\n")
     if request is None or request.method != "HEAD":
         data += response.body
-    yield from writer.push(slot, data)
+        response.sent = len(response.body)
+    try:
+        yield from writer.push(slot, data)
+    finally:
+        if slot.server.hooked:
+            _done(slot, None, request, response)
     yield from reader.linger(slot, error.status in _MORE_TO_COME)

@@ -10,7 +10,7 @@ from firmware import NAME, VERSION
 from firmware.server import transport
 from firmware.server.limits import Limits
 from firmware.server.listener import Server
-from firmware.server.router import Router
+from firmware.server.router import Router, Streaming
 
 
 class App(Router):
@@ -22,14 +22,17 @@ class App(Router):
     def __init__(self):
         super().__init__()
         self.limits = Limits()
-        self._hooks = {"before": [], "after": []}
+        self._hooks = {"before": [], "after": [], "done": []}
         self._errors = {}
 
-    def route(self, path, methods=("GET",)):
-        """Decorate a handler for `methods` on `path` (see `router`)."""
+    def route(self, path, methods=("GET",), stream=False):
+        """Decorate a handler for `methods` on `path` (see `router`).
+
+        `stream`: the request's body is of any size, and the handler, an `async` one, reads it from `request.stream()`.
+        """
 
         def decorate(handler):
-            self.add(path, methods, handler)
+            self.add(path, methods, Streaming(handler) if stream else handler)
             return handler
 
         return decorate
@@ -38,21 +41,34 @@ class App(Router):
         """Decorate the handler of GET (and HEAD) on `path`."""
         return self.route(path)
 
-    def post(self, path):
+    def post(self, path, stream=False):
         """Decorate the handler of POST on `path`."""
-        return self.route(path, ("POST",))
+        return self.route(path, ("POST",), stream)
 
-    def put(self, path):
+    def put(self, path, stream=False):
         """Decorate the handler of PUT on `path`."""
-        return self.route(path, ("PUT",))
+        return self.route(path, ("PUT",), stream)
 
-    def patch(self, path):
+    def patch(self, path, stream=False):
         """Decorate the handler of PATCH on `path`."""
-        return self.route(path, ("PATCH",))
+        return self.route(path, ("PATCH",), stream)
 
     def delete(self, path):
         """Decorate the handler of DELETE on `path`."""
         return self.route(path, ("DELETE",))
+
+    def websocket(self, path, protocols=(), origins=()):
+        """Decorate `handler(request, socket)` of the WebSocket at `path` (see `websocket`).
+
+        `protocols`: the subprotocols it speaks; `origins`: whose pages may connect, besides those of this server.
+        """
+        from firmware.server.websocket import upgrade
+
+        def decorate(handler):
+            self.add(path, ("GET",), upgrade(handler, protocols, origins))
+            return handler
+
+        return decorate
 
     def static(self, prefix, folder, max_age_s=0):
         """Serve the files of `folder` below `prefix`; clients ask again after `max_age_s` seconds."""
@@ -75,6 +91,14 @@ class App(Router):
         self._hooks["after"].append(hook)
         return hook
 
+    def done(self, hook):
+        """Decorate `hook(request, response)`, called behind every response: `response.sent` tells the body's bytes.
+
+        `request` is None where none could be read, `sent` None where the client was lost.
+        """
+        self._hooks["done"].append(hook)
+        return hook
+
     def error(self, status):
         """Decorate `page(request, error)`, which answers in place of the plain error page of `status`."""
 
@@ -85,7 +109,7 @@ class App(Router):
         return decorate
 
     def hooks(self, kind):
-        """Return the hooks of a kind, "before" or "after": the outer app's around the inner one's."""
+        """Return the hooks of a kind, "before", "after" or "done": the outer app's around the inner one's."""
         hooks = self._hooks[kind]
         if self.parent is None:
             return hooks
@@ -97,7 +121,7 @@ class App(Router):
         for _, child in self._mounts:
             if isinstance(child, App) and child.has_hooks():
                 return True
-        return bool(self._hooks["before"] or self._hooks["after"])
+        return any(self._hooks.values())
 
     def error_page(self, status):
         """Return the page for a status, or None."""

@@ -1,9 +1,9 @@
 """One client: read, parse, dispatch, write, keep alive.
 
 A Connection is a slot: its buffer and marks are made once and serve one client after another. What it does is
-a generator that never ends and never blocks: it yields what it waits for (NEW, IDLE or READ, WRITE, PAUSE, or something
-to await) and is sent the result; DONE asks for the next client as (socket, peer). The reactor resumes it straight from
-poll, so that a plain handler's request costs no task; only what has to be awaited gets one.
+a generator that never ends and never blocks: it yields what it waits for (a constant below, or something to await) and
+is sent the result; DONE asks for the next client as (socket, peer). The reactor resumes it straight from poll, so that
+a plain handler's request costs no task; only what has to be awaited gets one.
 
 Deadlines are counted in sweeps of the server's clock, which throws an HTTPError(408) in here when one has passed. An
 error anywhere becomes one response in `answer`; the socket is closed in one `finally`.
@@ -18,7 +18,7 @@ from firmware.http.native import const
 from firmware.http.parser import METHODS, new_marks, scan
 from firmware.server import answer, reader, transport, writer
 from firmware.server.reader import Lost
-from firmware.server.router import choose, choose_unrouted
+from firmware.server.router import Streaming, choose, choose_unrouted
 
 DONE = 0
 READ = transport.READ
@@ -26,6 +26,9 @@ WRITE = transport.WRITE
 PAUSE = writer.PAUSE
 IDLE = 4  # to read a next request; may be evicted
 NEW = 5  # to read the first request; may be evicted once it had the time to ask
+WAIT = 6  # to be woken, or to read
+POLL = 7  # like WAIT; may be evicted
+HOLD = 8  # to be woken
 
 # `parser`'s places in marks, folded by the compiler only where they are written; a test compares.
 _TARGET = const(4)
@@ -65,11 +68,13 @@ class Connection:
         self.view = memoryview(self.buffer)
         self.marks = new_marks(limits.target_bytes, limits.fields)
         self.sock = None
+        self.at = 0  # where the head ends
         self.end = 0  # bytes in the buffer
         self.deadline = 0  # in sweeps; 0 is none
         self.want = DONE
         self.task = None  # awaits what a handler gave
         self._watched = 0
+        self._cause = None  # why the task was cancelled
         self._waits = False  # whether `ready` may go on
         self._script = self._run()
         next(self._script)
@@ -93,7 +98,29 @@ class Connection:
 
     def interrupt(self):
         """Throw a timeout at whatever is waited for."""
-        self._follow(self._script.throw(HTTPError(408, "The request took too long.")))
+        error = HTTPError(408, "The request took too long.")
+        if self.task:
+            self._cancel(self._cause or error)
+        else:
+            self._follow(self._script.throw(error))
+
+    def look(self):
+        """Find out whether the client of a handler that is awaited has gone; called by the sweep."""
+        try:
+            if not self.deadline and reader.is_gone(self):
+                self._cause = Lost()
+                self.deadline = self.server.clock + reader.GONE_SWEEPS
+        except OSError:
+            self._cancel(Lost())
+
+    def _cancel(self, cause):
+        self._cause = cause
+        self.request.end()
+        self.task.cancel()
+
+    def address(self):
+        """Return the client's address as text."""
+        return transport.address_of(self.peer)
 
     def abort(self):
         """Drop the client, whatever it waits for."""
@@ -107,6 +134,8 @@ class Connection:
                 self.task.cancel()
             except RuntimeError:
                 pass  # it is the one that called: MicroPython does not let it
+        elif self.want is WAIT or self.want is HOLD or self.want is POLL:
+            self._script.throw(Lost())
 
     def _follow(self, want):
         """See to it that what the script waits for brings it on."""
@@ -121,7 +150,7 @@ class Connection:
         self.want = want
         self._waits = True
         mode = 0
-        if want is IDLE or want is NEW or want is READ:
+        if want is IDLE or want is NEW or want is READ or want is WAIT or want is POLL:
             mode = READ
         elif want is WRITE:
             mode = WRITE
@@ -133,8 +162,9 @@ class Connection:
             self.server.reactor.soon(self)
         elif want is DONE:
             self._waits = False
-        elif mode == 0:
+        elif mode == 0 and want is not HOLD:
             self._waits = False
+            self._cause = None
             self.task = asyncio.create_task(self._wait_for(want))
 
     async def _wait_for(self, pending):
@@ -142,8 +172,8 @@ class Connection:
             value = await transport.settled(pending)
         except asyncio.CancelledError:
             self.task = None
-            # Nobody here cancels a handler but a server that stops.
-            self._follow(self._script.throw(RuntimeError("the handler was cancelled")))
+            # Who else cancels a handler is a server that stops.
+            self._follow(self._script.throw(self._cause or RuntimeError("the handler was cancelled")))
         except Exception as error:
             self.task = None
             self._follow(self._script.throw(error))
@@ -229,8 +259,8 @@ class Connection:
             if left == 0 or server.draining:
                 flags |= _CLOSE
             usual = flags & _USUAL_MASK == _USUAL
+            self.end = end
             if not usual:
-                self.end = end
                 try:
                     body = request.frame(flags)
                 except HTTPError as error:
@@ -253,7 +283,10 @@ class Connection:
                         handler = choose_unrouted(request)
                         params = None
                     if body:
-                        yield from reader.hold(self, request, body, head_end)
+                        if kind_of(handler) is Streaming:
+                            body = reader.stream(self, request, body, head_end)
+                        else:
+                            yield from reader.hold(self, request, body, head_end)
                     if params:
                         request.params = dict(params)
                         result = handler(request, **params)
@@ -262,6 +295,7 @@ class Connection:
                 if usual and kind_of(result) is json_kind:
                     content = to_json(result)
                 else:
+                    self.at = head_end
                     result = yield from answer.settle(self, result)
                     result = to_response(result)
             except Lost:
@@ -294,10 +328,9 @@ class Connection:
                 if size:
                     result = Response(content, content_type=JSON)
                 yield from answer.send(self, found, request, result, body)
-                if body:
-                    if not body.done:
-                        yield from reader.skip(self, request, body, head_end)
-                    end = self.end
+                if body and not body.done:
+                    yield from reader.skip(self, request, body, head_end)
+                end = self.end
                 if not request.keep_alive:
                     break
             request.expire()
@@ -307,7 +340,6 @@ class Connection:
                 yield idle
             else:
                 # Pipelined: begin at once, but let the others have their turn.
-                self.end = end
                 reader.keep(self, 0, head_end)
                 end = self.end
                 self.deadline = server.clock + limits.head_sweeps

@@ -11,6 +11,9 @@ class Limits:
 
     # See transport: what lwIP has sockets for.
     connections = transport.MAX_CONNECTIONS
+    # Of these, for streams, WebSockets, Server-Sent Events and long polls; the others are kept for ordinary requests. A
+    # page with its live connection open needs two more to load quickly.
+    long_lived = transport.MAX_CONNECTIONS * 2 // 3
     # Longer targets are attacks or forms that should have been POSTs.
     target_bytes = 1024
     # A browser's head has 400 to 800 bytes; with a cookie or two it fits twice.
@@ -25,6 +28,10 @@ class Limits:
     silence_ms = 10000
     # Idle keep-alive: a page's follow-up requests come within this; a tab left open costs a slot no longer.
     idle_ms = 5000
+    # Of a WebSocket that says nothing: it is asked whether it is still there, and has as long again to answer.
+    ping_ms = 20000
+    # Of a WebSocket's message, which is held as a whole.
+    message_bytes = 4096
     # On one connection: everybody gets a new slot from time to time.
     requests = 100
 
@@ -39,6 +46,9 @@ class Limits:
             # Positions in a head are 16 bits wide.
             if value > 0xFE00 and name in ("head_bytes", "target_bytes") or value > 0x1000 and name == "fields":
                 raise ValueError("limit %s is too high: %d" % (name, value))
+        if self.connections > 1:
+            self.long_lived = min(self.long_lived, self.connections - 1)
         self.head_sweeps = self.head_ms // SWEEP_MS + 1
         self.silence_sweeps = self.silence_ms // SWEEP_MS + 1
+        self.ping_sweeps = self.ping_ms // SWEEP_MS + 1
         self.idle_sweeps = self.idle_ms // SWEEP_MS + 1

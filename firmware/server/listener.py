@@ -11,7 +11,7 @@ import time
 from firmware.http.dates import format_date
 from firmware.http.message import JSON, Response
 from firmware.server import transport
-from firmware.server.connection import DONE, IDLE, JSON_BYTES, NEW, Connection
+from firmware.server.connection import DONE, HOLD, IDLE, JSON_BYTES, NEW, POLL, WAIT, Connection
 from firmware.server.limits import SWEEP_MS
 from firmware.server.writer import OUT_BYTES
 
@@ -41,6 +41,7 @@ class Server:
         self.app = app
         self.limits = limits
         self.clock = 1  # sweeps since the start
+        self.live = 0  # long-lived connections
         self.requests = 0
         self.counters = {"accepted": 0, "refused": 0, "evicted": 0, "timeouts": 0, "lost": 0, "errors": 0}
         self.draining = False
@@ -88,12 +89,16 @@ class Server:
         self._close_listener()
         self.draining = self.is_special = True
         for slot in self.slots:
-            if slot.sock and (slot.want is IDLE or slot.want is NEW):
+            if slot.sock and slot.want in (IDLE, NEW, WAIT, POLL, HOLD):
                 slot.interrupt()
         for _ in range(_DRAIN_MS // _DRAIN_STEP_MS):
             if not any(slot.sock for slot in self.slots):
                 return
             await transport.sleep_ms(_DRAIN_STEP_MS)
+        for slot in self.slots:
+            slot.abort()
+        # What was cancelled has a turn to end in order.
+        await transport.sleep_ms(_DRAIN_STEP_MS)
 
     def close(self):
         """Stop at once: close every socket, cancel every task."""
@@ -168,7 +173,22 @@ class Server:
         if slot:
             self.counters["evicted"] += 1
             slot.interrupt()
-        return slot
+        else:
+            slot = self.evict_poll()
+        # A poll's answer may be more than its client takes at once.
+        return slot if slot and slot.sock is None else None
+
+    def evict_poll(self):
+        """Let the longest-waiting long poll end now, with its connection; tell whether there was one."""
+        oldest = None
+        for slot in self.slots:
+            if slot.want is POLL and (oldest is None or slot.deadline < oldest.deadline):
+                oldest = slot
+        if oldest:
+            self.counters["evicted"] += 1
+            oldest.request.end()
+            oldest.interrupt()
+        return oldest
 
     def _refuse(self, sock):
         self.counters["refused"] += 1
@@ -199,9 +219,13 @@ class Server:
         self.clock += 1
         for slot in self.slots:
             if 0 < slot.deadline <= self.clock and slot.want is not DONE:
-                self.counters["timeouts"] += 1
+                # A long-lived one's deadline is for a sign of life.
+                if slot.want not in (WAIT, POLL, HOLD):
+                    self.counters["timeouts"] += 1
                 slot.deadline = 0
                 slot.interrupt()
+            elif slot.task:
+                slot.look()
         while self._refused and self._refused[0][0] + 1 < self.clock:
             self._dismiss()
         if 0 < self._accept_again <= self.clock:

@@ -10,6 +10,9 @@ from firmware.server.writer import PAUSE, push
 
 READ = transport.READ
 
+# Who closed their side may only be done with sending: what is awaited has two seconds more to come.
+GONE_SWEEPS = 4
+
 # A second: longer than a round trip, shorter than anybody needs to notice a close.
 _LINGER_SWEEPS = 2
 
@@ -46,16 +49,24 @@ def hold(slot, request, body, at):
         raise Lost from None
 
 
+def stream(slot, request, body, at):
+    """Let the handler read the body, which begins at `at`, from `request.stream()`; return it as a body's reader."""
+    from firmware.server.incoming import Incoming
+
+    request._stream = incoming = Incoming(slot, request, body, at)
+    return incoming
+
+
 def skip(slot, request, body, at):
     """Read away a body that nobody wanted: all of it to go on, or a second's worth before closing."""
     if not request.keep_alive:
         yield from linger(slot, True)
         return
     while not body.done:
+        if slot.end == at:
+            yield from _fill(slot)
         _, used = body.decode(slot.buffer, at, slot.end)
         keep(slot, at, used)
-        if not body.done:
-            yield from _fill(slot)
 
 
 def keep(slot, at, used):
@@ -81,6 +92,18 @@ def _fill(slot):
             raise Lost
         slot.deadline = slot.server.clock + slot.server.limits.silence_sweeps
         yield READ
+
+
+def is_gone(slot):
+    """Read what the client sent meanwhile, its next request, say; tell whether it has closed its side instead.
+
+    Raises OSError where the connection is broken.
+    """
+    room = slot.view[slot.end :]
+    got = slot.sock.readinto(room) if len(room) else None
+    if got:
+        slot.end += got
+    return got == 0
 
 
 def linger(slot, wait):

@@ -18,6 +18,21 @@ _MAX_RECENT_BYTES = 64
 _MAX_DIGITS = 9
 
 
+class Streaming:
+    """A handler that reads the request's body itself."""
+
+    def __init__(self, handler):
+        self.handler = handler
+
+    def __call__(self, request, **params):
+        if request._stream is None:
+            from firmware.server.incoming import Incoming
+
+            # No body came.
+            request._stream = Incoming()
+        return self.handler(request, **params)
+
+
 class Router:
     """Routes, each a dict of method to handler."""
 
@@ -145,7 +160,8 @@ def _shape(parts):
 def _renamed(handler, known, parts):
     """Return `handler` for parameters that have the names of another pattern of the same shape."""
     names = [(theirs[1], ours[1]) for theirs, ours in zip(known, parts) if ours[0]]
-    return lambda request, **params: handler(request, **{ours: params[theirs] for theirs, ours in names})
+    renamed = lambda request, **params: handler(request, **{ours: params[theirs] for theirs, ours in names})  # noqa: E731
+    return Streaming(renamed) if type(handler) is Streaming else renamed
 
 
 def _take(parts, segments):

@@ -181,20 +181,65 @@ if MICROPYTHON:
         return type(result) is _GENERATOR
 
     def settled(pending):
-        """Await `pending`. Raises TypeError where it turns out to be a plain generator, which looks the same here."""
-        error = None
+        """Await `pending`; return its result, or `Chunks` where it is a generator after all, which looks the same."""
+        value = yield from _drive(pending)
+        return value.value if type(value) is StopIteration else Chunks(pending, value)
+
+    def _drive(source, error=None):
+        """Go on with a coroutine or generator, and await what it awaits.
+
+        Return what it yields that is not None; or, where it ends, the StopIteration. `error` is thrown into it first.
+        """
         while True:
             try:
-                value = pending.throw(error) if error else pending.send(None)
+                value = source.throw(error) if error else source.send(None)
             except StopIteration as end:
-                return end.value
+                return end
             if value is not None:
-                raise TypeError("a handler that yields values, and is no coroutine")
+                return value
             error = None
             try:
                 yield
             except BaseException as thrown:
                 error = thrown
+
+    class Chunks:
+        """What a generator yields, with or without awaiting things, or another iterator."""
+
+        def __init__(self, source, first=None):
+            self._source = source
+            self._first = first
+
+        def next(self):
+            """Await the next one; return None at the end."""
+            value = self._first
+            if value is not None:
+                self._first = None
+            elif hasattr(self._source, "__anext__"):
+                try:
+                    value = yield from self._source.__anext__()
+                except StopAsyncIteration:
+                    pass
+            elif type(self._source) is _GENERATOR:
+                value = yield from _drive(self._source)
+                if type(value) is StopIteration:
+                    value = None
+            else:
+                value = next(self._source, None)
+            return value
+
+        def end(self):
+            """Await its end, wherever it is."""
+            if type(self._source) is _GENERATOR:
+                try:
+                    yield from _drive(self._source, GeneratorExit())
+                except GeneratorExit:
+                    pass
+
+        def close(self):
+            """End it without awaiting anything, where it never began."""
+            if hasattr(self._source, "close"):
+                self._source.close()
 
 else:
     import traceback
@@ -272,3 +317,29 @@ else:
 
     def settled(pending):
         return pending
+
+    class Chunks:
+        def __init__(self, source):
+            self._source = source
+
+        async def next(self):
+            value = None
+            while value is None:
+                try:
+                    if hasattr(self._source, "__anext__"):
+                        value = await self._source.__anext__()
+                    else:
+                        value = next(self._source)
+                except (StopIteration, StopAsyncIteration):
+                    return None
+            return value
+
+        async def end(self):
+            if hasattr(self._source, "aclose"):
+                await self._source.aclose()
+            else:
+                self.close()
+
+        def close(self):
+            if hasattr(self._source, "close"):
+                self._source.close()

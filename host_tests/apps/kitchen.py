@@ -213,7 +213,7 @@ JUNK = {
     "set": lambda: {1, 2},
     "function": lambda: pattern,
     "tuple of five": lambda: (b"", 200, {}, "text/plain", 5),
-    "generator": lambda: (part for part in ("a", "b")),
+    "generator of numbers": lambda: (part for part in (1, 2)),
     "status of text": lambda: ("x", "200"),
     "status none": lambda: ("x", None),
     "status 0": lambda: ("x", 0),

@@ -1,0 +1,101 @@
+"""Server-Sent Events (WHATWG HTML, section 9.2): a feed's values as events that a browser's EventSource takes.
+
+A browser that lost its connection comes back with `Last-Event-ID` and gets what the feed's ring still holds. `?since=N`
+says the same for who begins; without either, events begin with the next one. A comment is sent as a sign of life. For
+generators of one's own, `encode` makes an event's bytes.
+"""
+
+from firmware.http.errors import HTTPError
+from firmware.server import live, writer
+from firmware.server.reader import is_gone
+
+# Milliseconds before a browser comes back.
+_RETRY_MS = 2000
+
+# Sweeps between signs of life, 15 s: what the standard advises, for proxies that end what is silent.
+_HEARTBEAT_SWEEPS = 30
+
+# Events that go out together, after a pause or a reconnect: about one segment.
+_BATCH_BYTES = 1024
+
+
+def encode(data, event=None, id=None):
+    """Return an event as bytes; `data` text or bytes of any lines, `event` text, `id` a number or text.
+
+    Raises ValueError for an event or id with a line end: it would begin another field.
+    """
+    lines = b""
+    for name, value in ((b"event", event), (b"id", id)):
+        if value is not None:
+            value = str(value).encode()
+            if b"\n" in value or b"\r" in value or b"\0" in value:
+                raise ValueError("not one line: %r" % value)
+            lines += name + b": " + value + b"\n"
+    if type(data) is str:
+        data = data.encode()
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\ndata: ")
+    return lines + b"data: " + data + b"\n\n"
+
+
+class Events:
+    """A feed as a live body."""
+
+    sent = 0
+
+    def __init__(self, feed, request):
+        self._feed = feed
+        self._request = request
+        since = (request.headers.get("last-event-id") or request.args.get("since") or "").encode()
+        # A number that is none is one that was never given out here.
+        self._since = int(since) if since.isdigit() and len(since) <= 9 else feed.last
+
+    async def prime(self):
+        """There is nothing to do before the head."""
+
+    def lines(self):
+        """Return the field lines that frame it."""
+        return live.lines(self._request)
+
+    def run(self, slot, head):
+        """Send events until the client goes away, is too slow, or the server stops."""
+        follower = self._feed.follow(slot, self._since)
+        try:
+            data = b"retry: %d\n\n" % _RETRY_MS
+            while True:
+                data = self._collect(follower, data)
+                if data:
+                    self.sent += len(data)
+                    yield from writer.push(slot, head + self._frame(data))
+                    head = data = b""
+                    continue
+                if is_gone(slot):
+                    return
+                slot.deadline = slot.server.clock + _HEARTBEAT_SWEEPS
+                try:
+                    yield live.wish(slot)
+                except HTTPError:
+                    if slot.server.draining:
+                        break
+                    data = b":\n\n"
+            yield from writer.push(slot, self._frame(b""))
+        finally:
+            follower.end()
+            slot.deadline = 0
+
+    def _collect(self, follower, data):
+        """Return `data` and the next events."""
+        while len(data) < _BATCH_BYTES:
+            number = follower.take()
+            if not number:
+                break
+            data += encode(self._feed.json(number), self._feed.event(number), number)
+        return data
+
+    def _frame(self, data):
+        """Return `data` as a chunk, none as the last one; HTTP/1.0 gets it as it is."""
+        if not self._request.is_http_1_1():
+            return data
+        return b"%x\r\n%s\r\n" % (len(data), data)
