@@ -1,7 +1,6 @@
 """multipart/form-data (RFC 7578, RFC 2046 section 5.1, HTML's "Multipart form data") as a stream of events.
 
-`boundary_of` reads the boundary out of Content-Type, a `Multipart` turns the body's chunks into events, `safe_filename`
-makes a file's name of what a client called it.
+`boundary_of` reads the boundary out of Content-Type, a `Multipart` turns the body's chunks into events.
 
 No content is held: a chunk's bytes go out as views of that chunk. What lasts from one chunk to the next is how many
 bytes of a delimiter it ended with, and a part's head while it is torn. CR cannot occur in a boundary, so no delimiter
@@ -22,10 +21,6 @@ END = const(3)
 _MAX_PARTS = const(32)
 # Room for a name, a file name of 255 bytes (what littlefs and most systems allow) with each third one escaped, a type.
 _MAX_HEAD_BYTES = const(1024)
-# littlefs allows 255; this leaves room for folders before it and for a line on a page.
-_MAX_FILENAME_BYTES = const(64)
-# Characters, up to 4 bytes each, dot included: a longer one is text that happens to follow a dot.
-_MAX_EXTENSION = const(10)
 # RFC 2046 5.1.1.
 _MAX_BOUNDARY_BYTES = const(70)
 # A browser's head is 60 to 200 bytes long: copied in one go, with little of the content behind it.
@@ -180,26 +175,6 @@ def boundary_of(content_type):
     if wrong or len(boundary) > _MAX_BOUNDARY_BYTES or boundary[-1:] in b" ":
         raise HTTPError(400, "The boundary is not valid.")
     return boundary
-
-
-def safe_filename(name):
-    """Return the text `name` as one that can be stored: no folders, no reserved characters, not hidden, not empty.
-
-    At most 64 bytes of UTF-8; the extension outlasts the cut. Two names may come out the same.
-    """
-    name = name.replace("\\", "/")
-    name = name[name.rfind("/") + 1 :]
-    # Control characters and what FAT and Windows reserve.
-    for code in bytes(range(32)) + b'\x7f<>:"|?*':
-        name = name.replace(chr(code), "_")
-    name = name.strip(". ")
-    dot = name.rfind(".")
-    if dot < 0 or len(name) - dot > _MAX_EXTENSION:
-        dot = len(name)
-    stem = name[:dot][:_MAX_FILENAME_BYTES]
-    while len((stem + name[dot:]).encode()) > _MAX_FILENAME_BYTES:
-        stem = stem[:-1]
-    return stem.rstrip(". ") + name[dot:] or "file"
 
 
 def _parameters(value, kind, status):

@@ -197,6 +197,8 @@ class Response:
     length = None
     lines = b""
     trailers = None
+    # Whether a generator alone was returned: where one yields nothing, MicroPython cannot tell it from a function.
+    is_bare = False
     sent = None  # bytes of the body, once they are with the client
 
     def __init__(self, body=b"", status=200, headers=None, content_type=None):
@@ -237,7 +239,9 @@ class Response:
 
     def close(self):
         """Close what the body reads from."""
-        if hasattr(self.body, "close"):
+        if hasattr(self.body, "release"):
+            self.body.release()
+        elif hasattr(self.body, "close"):
             self.body.close()
 
     def head_into(self, view, common, connection):
@@ -332,7 +336,10 @@ def to_response(result):
         return result
     if type(result) is tuple:
         return Response(*result)
-    return Response(result)
+    response = Response(result)
+    if response.length == STREAM:
+        response.is_bare = True
+    return response
 
 
 def _status_line(status):

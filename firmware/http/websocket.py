@@ -59,6 +59,17 @@ _UTF8 = _BAD_12.join(
 )
 
 
+def ends_with_close(view):
+    """Tell whether the bytes end with a client's close frame: enough to know that it agrees, where framing was lost."""
+    for size in range(126):
+        at = len(view) - size - 6
+        if at < 0:
+            break
+        if view[at] == 0x88 and view[at + 1] == 0x80 | size:
+            return True
+    return False
+
+
 class WebSocketError(Exception):
     """A connection that has to be closed: `code` to close with, `reason` a few words for the peer."""
 

@@ -68,7 +68,9 @@ def _send_live(slot, found, request, response):
                 live.enter(server)
                 has_place = True
                 yield body.prime()
-            head = response.head(server.common, body.lines())
+                is_wanted = response.status != 204
+            has_body = response.status == 101 or response.status not in NO_BODY
+            head = response.head(server.common, body.lines() if has_body else request.connection())
         except reader.Lost:
             raise
         except Exception as error:
@@ -100,6 +102,7 @@ def settle(slot, result):
         slot.deadline = 0
         result = yield result
     if hasattr(result, "poll"):
+        slot.deadline = 0
         result = yield from result.poll(slot)
     return result
 

@@ -24,6 +24,7 @@ class App(Router):
         self.limits = Limits()
         self._hooks = {"before": [], "after": [], "done": []}
         self._errors = {}
+        self._background = []
 
     def route(self, path, methods=("GET",), stream=False):
         """Decorate a handler for `methods` on `path` (see `router`).
@@ -91,6 +92,11 @@ class App(Router):
         self._hooks["after"].append(hook)
         return hook
 
+    def background(self, function):
+        """Decorate an `async` function without parameters that runs while the server does (see `background`)."""
+        self._background.append(function)
+        return function
+
     def done(self, hook):
         """Decorate `hook(request, response)`, called behind every response: `response.sent` tells the body's bytes.
 
@@ -118,10 +124,14 @@ class App(Router):
 
     def has_hooks(self):
         """Tell whether any hook is there, here or in what is mounted."""
+        return any(any(app._hooks.values()) for app in self._apps())
+
+    def _apps(self):
+        apps = [self]
         for _, child in self._mounts:
-            if isinstance(child, App) and child.has_hooks():
-                return True
-        return any(self._hooks.values())
+            if isinstance(child, App):
+                apps += child._apps()
+        return apps
 
     def error_page(self, status):
         """Return the page for a status, or None."""
@@ -132,12 +142,21 @@ class App(Router):
         """Serve until cancelled. `ready()` is called once it listens. Raises OSError where the address is taken."""
         self.server = Server(self, "%s/%s" % (NAME, VERSION))
         self.server.open(host, port)
+        tasks = self._start_background()
         try:
             if ready:
                 ready()
             await self.server.serve()
         finally:
+            for task in tasks:
+                task.cancel()
             self.server.close()
+
+    def _start_background(self):
+        functions = [function for app in self._apps() for function in app._background]
+        if functions:
+            from firmware.server.background import keep_going
+        return [asyncio.create_task(keep_going(self.server, function)) for function in functions]
 
     def run(self, host="0.0.0.0", port=80):
         """Serve until Ctrl-C; nothing else has to run."""

@@ -38,6 +38,8 @@ class Server:
     def __init__(self, app, name):
         limits = app.limits
         limits.settle()
+        # The buffers are the largest blocks there will ever be: what the imports left is out of their way.
+        gc.collect()
         self.app = app
         self.limits = limits
         self.clock = 1  # sweeps since the start

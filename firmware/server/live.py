@@ -3,7 +3,7 @@
 A `Response` whose body has `run` is live: once its head is made, `run(slot, head)`, a generator that the
 connection's script runs, has the connection. It yields what it waits for, and raises OSError or Lost where the client
 is gone. Only a part of the slots (`limits.long_lived`) may be live: `enter` and `leave` count them. Before comes
-`prime()`, a coroutine, and `lines()`, the field lines that frame the body; `sent` counts its bytes.
+`prime()`, a coroutine, and `lines()`, the field lines that frame the body; behind it `release()`. `sent` counts bytes.
 
 A `Session` is a live body with a task beside the script. The task writes straight to the socket; what that does not
 take at once is left to the script, which keeps the deadline. So nobody waits for a socket but the reactor.
@@ -86,6 +86,9 @@ class Session:
     def lines(self):
         """Return the field lines that say how the body is framed."""
         return lines(self.request)
+
+    def release(self):
+        """Give back what is held where it never ran."""
 
     def run(self, slot, head):
         """Have the connection until all is said."""

@@ -32,7 +32,7 @@ _MAX_ENTRIES = 24
 # Bytes that are hashed before the others have their turn: some 10 ms on a board.
 _HASH_AT_ONCE = 16384
 
-# A file that changed this lately may change again within its time stamp's second: its tag is not kept.
+# A file that changed this lately: its tag is not kept.
 _SETTLED_S = 2
 
 _KIND = 0xF000
@@ -88,11 +88,12 @@ class Entry:
 class Static:
     """The files of one folder, as something to mount."""
 
-    def __init__(self, app, folder, max_age_s):
+    def __init__(self, app, folder, max_age_s, lines=b""):
+        """`lines` are further field lines of every answer."""
         self._app = app
         self._folder = folder.rstrip("/")
         # no-cache: keep it, but ask each time whether it is still the same.
-        self._cache_control = b"Cache-Control: %s\r\n" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache")
+        self._lines = b"Cache-Control: %s\r\n%s" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache", lines)
         self._entries = {}
         self._route = {"GET": self._serve}
         self._root_route = {"GET": self._serve_root}
@@ -125,6 +126,21 @@ class Static:
         self._entries[path] = entry = Entry(file, info)
         return self._app, route, {"entry": entry}
 
+    def forget(self, path):
+        """Look for a file anew the next time: it was made or deleted."""
+        self._entries.pop(path, None)
+
+    async def tag(self, path):
+        """Return the ETag of a file that `search` has found, as text, or None where it is gone."""
+        entry = self._entries[path]
+        try:
+            info = os.stat(entry.path)
+            if entry.lines is None or not entry.is_same(info):
+                await self._look(entry, info)
+        except OSError:
+            return None
+        return entry.tag
+
     def _serve_root(self, request, entry):
         # The folder's own prefix is a directory too; the router finds it with and without its slash.
         if request.path[-1] == "/":
@@ -146,30 +162,35 @@ class Static:
             raise self._gone() from None
 
     async def _hash_and_serve(self, request, entry, info):
-        """Look at a file, and the compressed one beside it, anew."""
-        Entry.__init__(entry, entry.path, info)
-        changed = entry.changed
-        packed = None
-        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
         try:
-            try:
-                info = os.stat(entry.path + ".gz")
-                if info[8] >= changed and info[0] & _KIND == _FILE:
-                    packed = Entry(entry.path + ".gz", info)
-                    changed = info[8]
-            except OSError:
-                pass
-            if packed:
-                lines += b"Vary: Accept-Encoding\r\n"
-                await packed.hash(lines + b"Content-Encoding: gzip\r\n")
-            await entry.hash(lines)
-            entry.gzip = packed
-            response = respond(request, packed if packed and _takes_gzip(request) else entry)
+            changed = await self._look(entry, info)
+            response = respond(request, entry.gzip if entry.gzip and _takes_gzip(request) else entry)
         except OSError:
             raise self._gone() from None
+        # A file that changed just now may change again within its time stamp's second.
         if abs(time.time() - changed) < _SETTLED_S:
             entry.lines = None
         return response
+
+    async def _look(self, entry, info):
+        """Look at a file, and the compressed one beside it, anew; return when they changed. Raises OSError."""
+        Entry.__init__(entry, entry.path, info)
+        changed = entry.changed
+        packed = None
+        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._lines)
+        try:
+            info = os.stat(entry.path + ".gz")
+            if info[8] >= changed and info[0] & _KIND == _FILE:
+                packed = Entry(entry.path + ".gz", info)
+                changed = info[8]
+        except OSError:
+            pass
+        if packed:
+            lines += b"Vary: Accept-Encoding\r\n"
+            await packed.hash(lines + b"Content-Encoding: gzip\r\n")
+        await entry.hash(lines)
+        entry.gzip = packed
+        return changed
 
     def _gone(self):
         self._entries.clear()

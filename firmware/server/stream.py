@@ -59,10 +59,12 @@ class Stream(live.Session):
         except BaseException:
             await self._chunks.end()
             raise
+        if first is None and self._response.is_bare:
+            self._response.status = 204
         if type(first) is str and self._response.content_type is None:
             self._response.content_type = HTML
 
-    def close(self):
+    def release(self):
         """Let the generator end unseen."""
         self._chunks.close()
 

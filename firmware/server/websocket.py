@@ -12,7 +12,7 @@ one before, so a handler's pace is the client's. The handler is a task. Where it
 
 from firmware.http import websocket
 from firmware.http.errors import HTTPError
-from firmware.http.message import Response
+from firmware.http.message import Response, encode_json
 from firmware.server import live, writer
 from firmware.server.connection import HOLD, WAIT
 from firmware.server.reader import Lost, is_gone
@@ -111,6 +111,10 @@ class WebSocket(live.Session):
             await self.write(head + message)
         else:
             await self.write(head, message)
+
+    async def send_json(self, value):
+        """Send a value as JSON text. Raises as `send` does, TypeError and ValueError for what JSON has no form for."""
+        await self.send(encode_json(value).decode())
 
     async def close(self, code=websocket.CLOSE_NORMAL, reason=""):
         """Close with `code` and a few words; the iteration ends then."""
@@ -243,6 +247,8 @@ class WebSocket(live.Session):
         slot.deadline = slot.server.clock + _CLOSE_SWEEPS
         try:
             while True:
+                if frames.closed and websocket.ends_with_close(slot.view[slot.at : slot.end]):
+                    return
                 while at < slot.end:
                     at = frames.feed(slot.view, at, slot.end)
                     if frames.kind == websocket.OP_CLOSE:

@@ -1,8 +1,8 @@
-"""The shipped site: its status, its LED, its users, its pages."""
+"""The shipped site: its status, its LED, its readings, its users, its files, its pages."""
 
 import firmware.board as board
-from firmware import NAME, VERSION, App, HTTPError
-from firmware.site import users
+from firmware import NAME, VERSION, App
+from firmware.site import files, readings, users
 
 app = App()
 
@@ -39,12 +39,9 @@ def led(request):
 @app.put("/api/led")
 def set_led(request):
     """Switch the LED. Raises 422 for anything but {"on": true} or {"on": false}."""
-    wanted = request.json
-    if type(wanted) is not dict or len(wanted) != 1 or type(wanted.get("on")) is not bool:
-        raise HTTPError(422, 'Send {"on": true} or {"on": false}.')
-    board.led.on = wanted["on"]
-    return {"on": board.led.on}
+    return readings.switch_led(request.json)
 
 
-app.mount("/", users.app)
+for _part in (users, readings, files):
+    app.mount("/", _part.app)
 app.static("/", __file__[: __file__.rfind("routes.")] + "www")

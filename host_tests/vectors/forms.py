@@ -4,6 +4,7 @@
 status of the error. `boundary` and `filename`: expected is what comes back, or a status.
 """
 
+from firmware.features.uploads import safe_filename
 from firmware.http import forms
 from firmware.http.errors import HTTPError
 
@@ -427,7 +428,7 @@ def check(case):
             same(parse(boundary, [body, EPILOGUE, EPILOGUE]), expected, "with an epilogue on its own")
         return
     try:
-        got = forms.boundary_of(argument) if function == "boundary" else forms.safe_filename(argument)
+        got = forms.boundary_of(argument) if function == "boundary" else safe_filename(argument)
     except HTTPError as error:
         got = error.status
     same(got, expected, function)

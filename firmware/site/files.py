@@ -1,0 +1,122 @@
+"""The files that clients keep on the board: PUT, GET (with ranges), DELETE below /files/."""
+
+import os
+
+from firmware import App, HTTPError
+from firmware.board import storage
+from firmware.features import uploads
+from firmware.http.negotiate import preconditions
+from firmware.http.urls import quote, safe_path
+from firmware.server.static import Static
+
+app = App()
+
+# More than any board's flash: beyond it somebody is mistaken. What fits is the storage's to say.
+MAX_FILE_BYTES = 16 * 1024 * 1024
+
+# What somebody stored here is not to act as a page of this site.
+_LINES = b"Content-Security-Policy: sandbox\r\nX-Content-Type-Options: nosniff\r\n"
+
+_static = None
+
+
+def folder():
+    """Return where the files are."""
+    return storage.folder + "/files"
+
+
+@app.put("/files/<path:name>", stream=True)
+async def put(request, name):
+    """Store a file, in place of one of this name. 201 or 204; 400 for a name that cannot be, 409 where it is a folder.
+
+    413 for too much, 507 where the storage is full, 412 where it is not the one that If-Match means.
+    """
+    path = _path(name)
+    if request.field(b"content-range") is not None:
+        # RFC 9110 14.5: better than to store a part as if it were all.
+        raise HTTPError(400, "A file is stored as a whole.")
+    if (request.length or 0) > MAX_FILE_BYTES:
+        raise HTTPError(413, "A file may have %d bytes here." % MAX_FILE_BYTES)
+    exists = await _check(request, name)
+    _make_folders(path)
+    await uploads.save(request.stream(), path, MAX_FILE_BYTES)
+    if exists:
+        return None
+    return b"", 201, {"Location": "/files/" + quote(name)}
+
+
+@app.get("/files/<path:name>")
+def get(request, name):
+    """Return a file, or the ranges that are asked for. Raises 404."""
+    return _search(name)(request)
+
+
+@app.delete("/files/<path:name>")
+async def delete(request, name):
+    """Delete a file, and the folders that are empty then. Raises 404, 412."""
+    path = _path(name)
+    if not await _check(request, name):
+        raise HTTPError(404, "There is no such file.")
+    _static.forget("/" + name)
+    try:
+        os.remove(path)
+        while True:
+            path = path[: path.rfind("/")]
+            if path == folder():
+                break
+            os.rmdir(path)
+    except OSError:
+        # A folder that is not empty; or a file that somebody else deleted.
+        pass
+
+
+def _path(name):
+    """Return where a file of this name is. Raises 400 for one that cannot be."""
+    if safe_path(name) is None or any(uploads.safe_filename(part) != part for part in name.split("/")):
+        raise HTTPError(400, "A file cannot have this name.")
+    return "%s/%s" % (folder(), name)
+
+
+def _search(name):
+    """Return what answers GET. Raises 404."""
+    global _static
+    if _static is None:
+        _static = Static(app, folder(), 0, _LINES)
+    found = _static.search("/" + name)
+    if not found or not found[2]:
+        raise HTTPError(404, "There is no such file.")
+    return lambda request: found[1]["GET"](request, **found[2])
+
+
+async def _check(request, name):
+    """Keep If-Match and If-None-Match (RFC 9110 13); tell whether the file is there."""
+    try:
+        _search(name)
+        os.stat(_path(name))
+        exists = True
+    except (HTTPError, OSError):
+        exists = False
+    get = request.headers.get
+    if get("if-match") is not None or get("if-none-match") is not None:
+        tag = await _static.tag("/" + name) if exists else None
+        status = preconditions(get, tag, request.method)
+        if status:
+            raise HTTPError(status, "The file is not the one you mean.")
+    return exists
+
+
+def _make_folders(path):
+    """Make the folders above a file. Raises 409 where a file is in the way, or the path is a folder."""
+    at = len(folder())
+    while at > 0:
+        try:
+            os.mkdir(path[:at])
+        except OSError:
+            pass
+        at = path.find("/", at + 1)
+    for place, is_folder in ((path[: path.rfind("/")], True), (path, False)):
+        try:
+            if (os.stat(place)[0] & 0xF000 == 0x4000) != is_folder:
+                raise HTTPError(409, "A file and a folder cannot have the same name.")
+        except OSError:
+            pass

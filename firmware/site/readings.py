@@ -1,0 +1,115 @@
+"""The readings: what the board measures, once a second, live for who listens and held for a minute for who asks.
+
+A reading is {"uptime_s", "temperature_c", "heap_free", "led"}. The LED's switch makes one at once.
+"""
+
+import firmware.board as board
+from firmware import App, HTTPError
+from firmware.features.feed import Feed
+from firmware.http.jsontext import loads
+from firmware.server import transport
+
+app = App()
+
+# A minute, at some 100 bytes each.
+feed = Feed(60)
+
+_INTERVAL_MS = 1000
+_COLUMNS = ("uptime_s", "temperature_c", "heap_free", "led")
+
+# More than a year's: a number that somebody mistyped.
+_MAX_ROWS = 40000000
+
+
+@app.background
+async def sample():
+    """Take a reading every second."""
+    while True:
+        publish()
+        await transport.sleep_ms(_INTERVAL_MS)
+
+
+def publish():
+    """Take a reading now."""
+    feed.publish(
+        {
+            "uptime_s": board.uptime_s(),
+            "temperature_c": board.temperature_c(),
+            "heap_free": board.heap()["free"],
+            "led": board.led.on,
+        }
+    )
+
+
+def switch_led(wanted):
+    """Switch the LED as {"on": true} or {"on": false} says; return what it is. Raises 422 for anything else."""
+    if type(wanted) is not dict or len(wanted) != 1 or type(wanted.get("on")) is not bool:
+        raise HTTPError(422, 'Send {"on": true} or {"on": false}.')
+    board.led.on = wanted["on"]
+    publish()
+    return {"on": board.led.on}
+
+
+@app.get("/api/events")
+def events(request):
+    """Send every reading as a Server-Sent Event."""
+    return feed.events(request)
+
+
+@app.get("/api/readings")
+def readings(request):
+    """Return the readings newer than `?since=N`, after at most `?wait=S` seconds; 204 where there is none."""
+    return feed.poll(request)
+
+
+@app.get("/api/readings.csv")
+def table(request):
+    """Return what is held as CSV; with `?rows=N` that many, the newest held ones and then each as it is taken."""
+    rows = request.args.get("rows", None, int)
+    if rows is not None and not 0 < rows <= _MAX_ROWS:
+        raise HTTPError(400, "rows is a number from 1 on.")
+    return _rows(rows), 200, {"Content-Type": "text/csv; charset=utf-8"}
+
+
+async def _rows(rows):
+    yield "number,%s\r\n" % ",".join(_COLUMNS)
+    number = max(feed.first - 1, feed.last - rows) if rows else feed.first - 1
+    left = rows or feed.last - number
+    while left > 0:
+        newer = await feed.wait(number, 2 * _INTERVAL_MS)
+        lines = ""
+        for number, reading in newer[:left]:
+            lines += "%d,%s\r\n" % (number, ",".join([_cell(reading[name]) for name in _COLUMNS]))
+        left -= len(newer)
+        yield lines
+
+
+def _cell(value):
+    if value is None:
+        return ""
+    return str(int(value) if type(value) is bool else value)
+
+
+@app.websocket("/ws")
+async def live(request, socket):
+    """Send every reading as JSON; take commands: {"led": {"on": true}} is answered with the LED's state or an error."""
+    socket.follow(feed)
+    async for message in socket:
+        try:
+            await socket.send_json(_obey(message))
+        except HTTPError as error:
+            await socket.send_json({"error": {"status": error.status, "detail": error.detail}})
+
+
+def _obey(message):
+    command = loads(message.encode() if type(message) is str else message)
+    if type(command) is not dict or len(command) != 1 or "led" not in command:
+        raise HTTPError(422, 'Send {"led": {"on": true}}.')
+    return {"led": switch_led(command["led"])}
+
+
+@app.websocket("/ws/echo")
+async def echo(request, socket):
+    """Send every message back."""
+    async for message in socket:
+        await socket.send(message)

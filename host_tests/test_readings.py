@@ -1,0 +1,100 @@
+"""The shipped site's live side: readings as events, long polls, CSV and WebSocket, under both interpreters."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+import websockets
+
+MEMBERS = {"uptime_s", "temperature_c", "heap_free", "led"}
+
+
+@pytest.fixture(autouse=True)
+def led_off(server):
+    httpx.put(server.url + "api/led", json={"on": False})
+
+
+def newest(server):
+    return httpx.get(server.url + "api/readings?since=0&wait=5").json()
+
+
+def test_poll_returns_what_is_newer(server):
+    answer = newest(server)
+    assert 1 <= len(answer["values"]) <= 60 and set(answer["values"][-1]) == MEMBERS
+    later = httpx.get(server.url + f"api/readings?since={answer['last']}&wait=10")
+    assert later.status_code == 200
+    assert later.json()["last"] > answer["last"] and later.json()["values"][0]["uptime_s"] >= 0
+
+
+@pytest.mark.parametrize("query", ["since=-1", "wait=61", "wait=x", "since=1.5", "wait=-1"])
+def test_poll_refuses_what_is_no_number(server, query):
+    assert httpx.get(server.url + "api/readings?" + query).status_code == 400
+
+
+def test_poll_without_a_wait_is_answered_at_once(server):
+    last = newest(server)["last"]
+    assert httpx.get(server.url + f"api/readings?since={last}").status_code in (200, 204)
+
+
+def test_events_are_readings_with_their_numbers(server):
+    since = newest(server)["last"] - 1
+    with httpx.stream("GET", server.url + "api/events", headers={"Last-Event-ID": str(since)}, timeout=10) as answer:
+        assert answer.headers["content-type"] == "text/event-stream"
+        found = {}
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            found[name] = value
+            if name == "data" and int(found["id"]) == since + 2:
+                break
+    assert set(json.loads(found["data"])) == MEMBERS
+
+
+def test_table_has_the_rows_that_are_asked_for(server):
+    number = newest(server)["last"]
+    rows = httpx.get(server.url + "api/readings.csv?rows=3", timeout=10).text.splitlines()
+    assert rows[0] == "number,uptime_s,temperature_c,heap_free,led"
+    assert len(rows) == 4 and int(rows[-1].split(",")[0]) >= number
+    assert len(httpx.get(server.url + "api/readings.csv").text.splitlines()) >= 2
+    assert httpx.get(server.url + "api/readings.csv?rows=0").status_code == 400
+
+
+def test_socket_sends_readings_and_obeys(server):
+    async def converse():
+        async with websockets.connect(server.url.replace("http", "ws") + "ws") as socket:
+
+            async def answer():
+                while set(message := json.loads(await socket.recv())) == MEMBERS:
+                    pass
+                return message
+
+            assert set(json.loads(await socket.recv())) == MEMBERS
+            await socket.send('{"led": {"on": true}}')
+            assert await answer() == {"led": {"on": True}}
+            assert httpx.get(server.url + "api/led").json() == {"on": True}
+            for wrong, status in (("x", 400), ("{}", 422), ('{"led": 1}', 422), ('{"door": {}}', 422), ("[]", 422)):
+                await socket.send(wrong)
+                assert (await answer())["error"]["status"] == status
+
+    asyncio.run(asyncio.wait_for(converse(), 20))
+
+
+def test_switched_led_shows_in_every_socket_at_once(server):
+    async def converse():
+        address = server.url.replace("http", "ws") + "ws"
+        async with websockets.connect(address) as one, websockets.connect(address) as other:
+            await one.send('{"led": {"on": true}}')
+            while not json.loads(await other.recv())["led"]:
+                pass
+
+    asyncio.run(asyncio.wait_for(converse(), 20))
+
+
+@pytest.mark.parametrize("message", ["grüß Gott", b"\x00\xff", "x" * 4000], ids=("text", "bytes", "long"))
+def test_echo_sends_back(server, message):
+    async def converse():
+        async with websockets.connect(server.url.replace("http", "ws") + "ws/echo") as socket:
+            await socket.send(message)
+            assert await socket.recv() == message
+
+    asyncio.run(asyncio.wait_for(converse(), 20))
