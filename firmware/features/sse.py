@@ -59,9 +59,6 @@ class Events:
         """Return the field lines that frame it."""
         return live.lines(self._request)
 
-    def release(self):
-        """There is nothing to give back."""
-
     def run(self, slot, head):
         """Send events until the client goes away, is too slow, or the server stops."""
         follower = self._feed.follow(slot, self._since)

@@ -239,9 +239,8 @@ class Response:
 
     def close(self):
         """Close what the body reads from."""
-        if hasattr(self.body, "release"):
-            self.body.release()
-        elif hasattr(self.body, "close"):
+        # A stream is ended by who has begun it.
+        if self.length != STREAM and hasattr(self.body, "close"):
             self.body.close()
 
     def head_into(self, view, common, connection):

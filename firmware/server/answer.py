@@ -67,6 +67,7 @@ def _send_live(slot, found, request, response):
             if is_wanted:
                 live.enter(server)
                 has_place = True
+                slot.deadline = 0
                 yield body.prime()
                 is_wanted = response.status != 204
             has_body = response.status == 101 or response.status not in NO_BODY
@@ -74,12 +75,13 @@ def _send_live(slot, found, request, response):
         except reader.Lost:
             raise
         except Exception as error:
-            response.close()
+            yield from _discard(slot, response)
             return (yield from failure(slot, found, request, error))
         if is_wanted:
             yield from body.run(slot, head)
             response.sent = body.sent
         else:
+            yield from _discard(slot, response)
             yield from writer.push(slot, head)
             response.sent = 0
     finally:
@@ -124,12 +126,23 @@ def _after(slot, found, request, response):
         try:
             result = yield from settle(slot, hook(request, response))
             if result is not None and result is not response:
-                response.close()
+                yield from _discard(slot, response)
                 response = to_response(result)
         except Exception as error:
-            response.close()
+            yield from _discard(slot, response)
             response = yield from failure(slot, found, request, error)
     return response
+
+
+def _discard(slot, response):
+    """Close what a response that is not sent would have read from."""
+    if hasattr(response.body, "end"):
+        try:
+            yield response.body.end()
+        except Exception as error:
+            slot.server.log_error("a generator's end", error)
+    else:
+        response.close()
 
 
 def _app(slot, found):

@@ -138,10 +138,13 @@ class App(Router):
         page = self._errors.get(status)
         return self.parent.error_page(status) if page is None and self.parent else page
 
-    async def serve(self, host="0.0.0.0", port=80, ready=None):
-        """Serve until cancelled. `ready()` is called once it listens. Raises OSError where the address is taken."""
+    async def serve(self, host="0.0.0.0", port=80, ready=None, tls=None, redirect_port=None):
+        """Serve until cancelled. `ready()` is called once it listens. Raises OSError where the address is taken.
+
+        `tls`: a `features.tls.Context`; plain requests to `redirect_port` are then sent to `port`.
+        """
         self.server = Server(self, "%s/%s" % (NAME, VERSION))
-        self.server.open(host, port)
+        self.server.open(host, port, tls, redirect_port)
         tasks = self._start_background()
         try:
             if ready:

@@ -74,6 +74,7 @@ class Connection:
         self.want = DONE
         self.task = None  # awaits what a handler gave
         self._watched = 0
+        self._redirect = None
         self._cause = None  # why the task was cancelled
         self._waits = False  # whether `ready` may go on
         self._script = self._run()
@@ -81,8 +82,9 @@ class Connection:
 
     # -- called by the server and the reactor
 
-    def start(self, client):
-        """Serve `client`, a (socket, peer), as far as that goes without waiting."""
+    def start(self, client, redirect=None):
+        """Serve `client`, a (socket, peer), as far as that goes without waiting; or let `redirect` do."""
+        self._redirect = redirect
         if self.want is not DONE:
             # A KeyboardInterrupt in the middle ended the script, and somebody went on all the same.
             self._script = self._run()
@@ -134,8 +136,8 @@ class Connection:
                 self.task.cancel()
             except RuntimeError:
                 pass  # it is the one that called: MicroPython does not let it
-        elif self.want is WAIT or self.want is HOLD or self.want is POLL:
-            self._script.throw(Lost())
+        elif self._waits:
+            self._follow(self._script.throw(Lost()))
 
     def _follow(self, want):
         """See to it that what the script waits for brings it on."""
@@ -189,11 +191,15 @@ class Connection:
             self.sock = sock
             self.request = None
             try:
-                yield from self._converse(sock)
+                if self._redirect:
+                    yield from self._redirect.converse(self)
+                else:
+                    yield from self._converse(sock)
             except HTTPError:
                 pass  # a deadline, where nobody waits for an answer
             except (OSError, Lost):
                 self.server.counters["lost"] += 1
+                transport.close_lost(self.peer)
             except (Exception, asyncio.CancelledError) as error:
                 self.server.log_error("connection", error)
             finally:

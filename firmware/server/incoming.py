@@ -71,6 +71,9 @@ class Incoming:
         self._turns += 1
         if self._turns % _BURST == 0:
             await transport.sleep_ms(0)
+            if slot.end > self._at:
+                # Somebody looked whether the client is still there, and found more of the body.
+                return
         try:
             if self._request.expects:
                 # RFC 9110 10.1.1: only now is it sure that the body is wanted.

@@ -18,6 +18,9 @@ from firmware.server.writer import OUT_BYTES
 # An accept that fails for want of descriptors or memory fails again at once: wait, twice as many sweeps each time.
 _MAX_BACKOFF_SWEEPS = 8
 
+# Who has not asked for anything this long after accept was done with its handshake, and waits: a browser's spare.
+_HANDSHAKE_SWEEPS = 4
+
 # Refused clients that are held for a sweep, so that closing does not reset the 503 away before it is read.
 _MAX_REFUSED = 2
 
@@ -56,6 +59,9 @@ class Server:
         self.slots = [Connection(self) for _ in range(limits.connections)]
         self._name = b"Server: %s\r\n" % name.encode()
         self._socket = None
+        self._tls = None
+        self._redirect = None  # on the plain port, where there is TLS
+        self._redirect_socket = None
         self._refused = []
         self._accept_again = 0  # the sweep to accept at, while that fails
         self._backoff_sweeps = 1
@@ -63,10 +69,15 @@ class Server:
 
     # -- life
 
-    def open(self, host, port):
+    def open(self, host, port, tls=None, redirect_port=None):
         """Begin to listen, in a running event loop. Raises OSError where the address is taken or is not ours."""
         self._socket = transport.listen(host, port)
+        self._tls = tls
         self.reactor = transport.reactor()
+        if redirect_port:
+            self._redirect_socket = transport.listen(host, redirect_port)
+            self._redirect = tls.redirect(self, port)
+            self.reactor.watch(self._redirect_socket, self._redirect, transport.READ)
         self.reactor.watch(self._socket, self, transport.READ)
 
     async def serve(self):
@@ -117,6 +128,10 @@ class Server:
                 self.reactor.watch(self._socket, self, 0)
             self._socket.close()
             self._socket = None
+        if self._redirect_socket:
+            self.reactor.watch(self._redirect_socket, self._redirect, 0)
+            self._redirect_socket.close()
+            self._redirect_socket = None
 
     # -- accepting
 
@@ -128,7 +143,31 @@ class Server:
         except Exception:
             self._back_off(MemoryError("no room for another client"))
 
+    def ready_for(self, redirect):
+        """Accept one client of the plain port."""
+        try:
+            sock, peer = transport.accept(self._redirect_socket)
+            slot = self._free_slot() or self._evict()
+            if slot:
+                slot.start((sock, peer), redirect)
+            else:
+                self._refuse(sock)
+        except Exception as error:
+            # It is tried again with the next one; the other port keeps the server from spinning.
+            self.log_error("accept", error)
+
+    def _is_busy(self):
+        """Tell whether as many TLS handshakes go on as may; then wait for the next sweep."""
+        since = self.clock + self.limits.head_sweeps - _HANDSHAKE_SWEEPS
+        if sum(1 for slot in self.slots if slot.want is NEW and slot.deadline > since) < transport.MAX_HANDSHAKES:
+            return False
+        self.reactor.watch(self._socket, self, 0)
+        self._accept_again = self.clock + 1
+        return True
+
     def _admit(self):
+        if self._tls and self._is_busy():
+            return
         client = self._accept()
         if client:
             self._backoff_sweeps = 1
@@ -141,7 +180,7 @@ class Server:
 
     def _accept(self):
         try:
-            return transport.accept(self._socket)
+            return transport.accept(self._socket, self._tls)
         except OSError as error:
             if error.args[0] not in transport.TRY_AGAIN:
                 self._back_off(error)

@@ -3,7 +3,8 @@
 A `Response` whose body has `run` is live: once its head is made, `run(slot, head)`, a generator that the
 connection's script runs, has the connection. It yields what it waits for, and raises OSError or Lost where the client
 is gone. Only a part of the slots (`limits.long_lived`) may be live: `enter` and `leave` count them. Before comes
-`prime()`, a coroutine, and `lines()`, the field lines that frame the body; behind it `release()`. `sent` counts bytes.
+`prime()`, a coroutine, and `lines()`, the field lines that frame the body; in place of it, where there is any,
+`end()`, a coroutine. `sent` counts the body's bytes.
 
 A `Session` is a live body with a task beside the script. The task writes straight to the socket; what that does not
 take at once is left to the script, which keeps the deadline. So nobody waits for a socket but the reactor.
@@ -15,6 +16,9 @@ from firmware.http.errors import HTTPError
 from firmware.server import transport, writer
 from firmware.server.connection import HOLD, WAIT
 from firmware.server.reader import Lost
+
+# Writes that need not wait, then the others have their turn.
+_BURST = 8
 
 # A stopped task may have something to await in its `finally`.
 _STOP_SWEEPS = 4
@@ -79,6 +83,7 @@ class Session:
         self._drained = Signal()
         self._drained.set()
         self._task = None
+        self._turns = 0
 
     async def prime(self):
         """Do what has to be done before the head: an error still has a status."""
@@ -86,9 +91,6 @@ class Session:
     def lines(self):
         """Return the field lines that say how the body is framed."""
         return lines(self.request)
-
-    def release(self):
-        """Give back what is held where it never ran."""
 
     def run(self, slot, head):
         """Have the connection until all is said."""
@@ -141,6 +143,10 @@ class Session:
             self.wake()
             while self._rest is rest:
                 await self._drained.wait()
+        # Behind the writing: what was borrowed is still as it was only until the first wait.
+        self._turns += 1
+        if self._turns % _BURST == 0:
+            await transport.sleep_ms(0)
 
     def _leave(self, rest):
         """Leave `rest`, a list, to the script."""

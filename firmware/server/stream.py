@@ -13,9 +13,6 @@ from firmware.server.reader import GONE_SWEEPS, Lost, is_gone
 # Bytes around a chunk's data: six digits of hexadecimal and two line ends.
 _FRAME_BYTES = 10
 
-# Chunks that are sent without a wait, then the others have their turn.
-_BURST = 8
-
 
 def chunk_into(view, at, data):
     """Write `data`, not empty, as one chunk to `view` from `at` on; return where it ends."""
@@ -64,9 +61,9 @@ class Stream(live.Session):
         if type(first) is str and self._response.content_type is None:
             self._response.content_type = HTML
 
-    def release(self):
+    async def end(self):
         """Let the generator end unseen."""
-        self._chunks.close()
+        await self._chunks.end()
 
     def _converse(self, head):
         slot = self.slot
@@ -97,7 +94,6 @@ class Stream(live.Session):
         view = self.slot.server.out_view
         room = len(view) - _FRAME_BYTES
         used = 0
-        turns = 0
         try:
             if len(head) > room // 2:
                 await self.write(head)
@@ -121,9 +117,6 @@ class Stream(live.Session):
                     await self.write(view[:used])
                     used = 0
                     self.sent += take
-                    turns += 1
-                    if turns % _BURST == 0:
-                        await transport.sleep_ms(0)
                 data = _as_bytes(await self._chunks.next())
         finally:
             await self._chunks.end()

@@ -25,6 +25,8 @@ except (ImportError, AttributeError):
 HOT_MS = 30 if sys.platform == "esp32" else 0
 # Connections at once. lwIP on the ESP32 has some 10 sockets, and needs one each to listen, for DNS and for time.
 MAX_CONNECTIONS = 6 if sys.platform == "esp32" else 64
+# TLS handshakes at once: each is some 20 KB and a second of the ESP32.
+MAX_HANDSHAKES = 2 if sys.platform == "esp32" else 16
 # Connections that wait for accept. asyncio's 5 drops the SYNs of a browser's burst; each costs a control block in lwIP.
 BACKLOG = 8 if sys.platform == "esp32" else 128
 
@@ -59,7 +61,9 @@ def listen(host, port):
 
 def no_delay(sock):
     """Let a second write go out before the first is acknowledged (Nagle's algorithm off)."""
-    sock.setsockopt(_TCP, _NODELAY, 1)
+    # One with TLS in it has none to set.
+    if hasattr(sock, "setsockopt"):
+        sock.setsockopt(_TCP, _NODELAY, 1)
 
 
 if MICROPYTHON:
@@ -163,11 +167,18 @@ if MICROPYTHON:
             else:
                 self.poller.modify(sock, select.POLLIN if tasks[1] is None else select.POLLOUT)
 
-    def accept(listener):
-        """Return (socket, peer) of the next connection; `peer` is for `address_of`. Raises OSError."""
+    def accept(listener, tls=None):
+        """Return (socket, peer) of the next connection; `peer` is for `address_of`, `tls` makes it a secure one."""
         sock, peer = listener.accept()
         sock.setblocking(False)
+        if tls:
+            return tls.wrap(sock), (address_of(peer), 0, sock)
         return sock, peer
+
+    def close_lost(peer):
+        """Close what a failed TLS handshake leaves open: its socket then keeps the one below."""
+        if type(peer) is tuple and len(peer) == 3:
+            peer[2].close()
 
     def address_of(peer):
         """Return the peer's address as text."""
@@ -236,11 +247,6 @@ if MICROPYTHON:
                 except GeneratorExit:
                     pass
 
-        def close(self):
-            """End it without awaiting anything, where it never began."""
-            if hasattr(self._source, "close"):
-                self._source.close()
-
 else:
     import traceback
     import types
@@ -294,6 +300,9 @@ else:
             loop = self._loop
             if mode == READ:
                 loop.add_reader(sock, watcher.ready)
+                # TLS reads ahead, and then nothing more may come.
+                if hasattr(sock, "pending") and sock.pending():
+                    loop.call_soon(watcher.ready)
             else:
                 loop.remove_reader(sock)
             if mode == WRITE:
@@ -304,10 +313,13 @@ else:
         def soon(self, watcher):
             self._loop.call_soon(watcher.ready)
 
-    def accept(listener):
+    def accept(listener, tls=None):
         sock, peer = listener.accept()
         sock.setblocking(False)
-        return _Socket(sock), peer
+        return tls.wrap(sock) if tls else _Socket(sock), peer
+
+    def close_lost(peer):
+        pass
 
     def address_of(peer):
         return peer[0]
@@ -337,9 +349,5 @@ else:
         async def end(self):
             if hasattr(self._source, "aclose"):
                 await self._source.aclose()
-            else:
-                self.close()
-
-        def close(self):
-            if hasattr(self._source, "close"):
+            elif hasattr(self._source, "close"):
                 self._source.close()

@@ -126,6 +126,15 @@ class WebSocket(live.Session):
             self._arrived.set()
             self.wake()
 
+    async def write(self, *parts):
+        """Do as a session does; who finds the client gone is told so by `code`."""
+        try:
+            await super().write(*parts)
+        except OSError:
+            if self.code is None:
+                self.code = _ABNORMAL
+            raise
+
     def follow(self, feed):
         """Send what is published on `feed`, a `features.feed.Feed`, from now on: as JSON, between the handler's own."""
         self._follower = feed.follow(self.slot, feed.last)
@@ -188,9 +197,12 @@ class WebSocket(live.Session):
                         slot.deadline = 0
                         yield PAUSE
                     continue
+            # What comes before the handler has taken the last message stays in the buffer, as far as there is room.
+            elif is_gone(slot):
+                raise Lost
             slot.deadline = slot.server.clock + ping_sweeps
             try:
-                yield WAIT if self._message is None else HOLD
+                yield live.wish(slot)
             except HTTPError:
                 if slot.server.draining:
                     yield from self._say_goodbye(websocket.CLOSE_GOING_AWAY)
@@ -256,7 +268,7 @@ class WebSocket(live.Session):
                 at = slot.end = slot.at
                 if is_gone(slot):
                     return
-                yield WAIT
+                yield PAUSE if at < slot.end else WAIT
         except (HTTPError, websocket.WebSocketError):
             pass
 

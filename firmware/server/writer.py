@@ -83,7 +83,12 @@ def _send_file(slot, head, used, file, left):
         part = view[: used + take]
         if file.readinto(part[used:] if used else part) != take:
             raise OSError("the file became shorter")
-        sent = sock.write(part) or 0
+        sent = sock.write(part)
+        if sent is None and used:
+            # TLS has taken all of this to send it later, and is to be given the same again.
+            yield from push(slot, bytes(part))
+            sent = used + take
+        sent = sent or 0
         if sent < used:
             yield from push(slot, bytes(view[sent:used]))
             sent = used
