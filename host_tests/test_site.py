@@ -25,6 +25,11 @@ STATUS = {
     "idf_heap": type(None),
     "temperature_c": float,
     "led": {"on": bool},
+    "boot": {"boots": int, "reset_cause": str, "safe_mode": bool, "last_crash": type(None)},
+    "tasks": {name: {"state": str, "deaths": int, "last": type(None)} for name in ("memory", "recovery")},
+    "memory": {"step": int, "lowest": (int, type(None))},
+    "clock": {"unix_s": int, "server": type(None), "error": type(None)},
+    "wifi": type(None),
     "connections": dict.fromkeys(
         ("accepted", "refused", "evicted", "timeouts", "lost", "errors", "requests", "open", "limit"), int
     ),

@@ -6,23 +6,56 @@ import sys
 import time
 
 import esp32
+import machine
 
 NAME = sys.implementation._machine
 
+sleep_ms = asyncio.sleep_ms
+ticks_ms = time.ticks_ms
+
+# `machine.reset_cause()`: what ESP-IDF knows of a brown-out and of a crash in C is lost on the way.
+_CAUSES = {
+    machine.PWRON_RESET: "power on or brown-out",
+    machine.HARD_RESET: "reset or crash",
+    machine.WDT_RESET: "watchdog",
+    machine.DEEPSLEEP_RESET: "deep sleep",
+    machine.SOFT_RESET: "soft reset",
+}
+
+# How long a time server may keep everybody waiting. One that is near answers in 50 ms.
+_TIME_SERVER_S = 1
+
+# What the watchdog, which goes on, leaves to who has stopped the server to work at the prompt, or to deploy.
+_PROMPT_MS = 3600000
+
+_is_watched = False
 _last_ms = time.ticks_ms()
 _uptime_ms = 0
 
 
 class _LED:
+    """`on`: whether it was switched on, pin or no pin. What it shows is the indicator's business."""
+
     on = False
+    _pin = None
+    _inverted = False
+
+    def attach(self, number, inverted):
+        """Have it on a pin; `inverted`: where a low level lights it. Raises ValueError for a pin the chip has not."""
+        self._pin = machine.Pin(number, machine.Pin.OUT, value=inverted)
+        self._inverted = inverted
+
+    def light(self, is_lit):
+        """Light it or not; needs a pin."""
+        self._pin.value(is_lit != self._inverted)
 
 
 led = _LED()
 
 
 def options():
-    """Return where to serve and where data are kept: {"host", "port", "data"}."""
-    return {"host": "0.0.0.0", "port": 80, "data": "/data"}
+    """Return where to serve and where data are kept: {"host", "port", "tls_port", "data"}; None: as in the settings."""
+    return {"host": "0.0.0.0", "port": None, "tls_port": None, "data": "/data"}
 
 
 def run(coroutine, start):
@@ -30,7 +63,14 @@ def run(coroutine, start):
     try:
         start(coroutine)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        pass
+        if _is_watched:
+            machine.WDT(timeout=_PROMPT_MS)
+
+
+def leave(status):
+    """End with an exit status: a board has nobody to tell it to, and starts anew."""
+    if status:
+        machine.reset()
 
 
 def uptime_s():
@@ -43,7 +83,7 @@ def uptime_s():
 
 
 def heap():
-    """Return MicroPython's heap in bytes: {"free", "used"}."""
+    """Return MicroPython's heap in bytes: {"free", "used"}; free counts what it can still get from the other one."""
     return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
 
@@ -64,3 +104,40 @@ def temperature_c():
     if hasattr(esp32, "raw_temperature"):
         return round((esp32.raw_temperature() - 32) / 1.8, 1)
     return None
+
+
+def nvs():
+    """Return our part of the non-volatile storage. Raises OSError."""
+    return esp32.NVS("limpet")
+
+
+def reset():
+    """Start the board anew; does not return."""
+    machine.reset()
+
+
+def reset_cause():
+    """Return why the board started."""
+    return _CAUSES.get(machine.reset_cause(), "unknown")
+
+
+def watchdog(timeout_ms):
+    """Start the watchdog, which nothing stops: it resets the board unless `feed()` of what is returned is called."""
+    global _is_watched
+    _is_watched = True
+    return machine.WDT(timeout=timeout_ms)
+
+
+def network_time(server):
+    """Ask a time server; return seconds in this port's epoch. Blocks: see `clock`. Raises OSError, ValueError."""
+    import ntptime
+
+    ntptime.host = server
+    ntptime.timeout = _TIME_SERVER_S
+    return ntptime.time()
+
+
+def set_clock(seconds):
+    """Set the clock to seconds in this port's epoch."""
+    year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))

@@ -11,14 +11,15 @@ import time
 
 NAME = "simulated"
 
-USAGE = """usage: main.py [--host HOST] [--port PORT] [--data DIR]
+USAGE = """usage: main.py [--host HOST] [--port PORT] [--tls-port PORT] [--data DIR]
 
 Serves Limpet's pages and endpoints from a simulated board.
 
-  --host HOST   address or name to listen on; 0.0.0.0 lets others in (default: 127.0.0.1)
-  --port PORT   TCP port, 1 to 65535 (default: 8080)
-  --data DIR    folder where the board keeps its files (default: .board)
-  --help        show this and end
+  --host HOST       address or name to listen on; 0.0.0.0 lets others in (default: 127.0.0.1)
+  --port PORT       TCP port, 1 to 65535 (default: 8080)
+  --tls-port PORT   serve HTTPS there, with the certificate in DIR/tls; --port then sends everybody there
+  --data DIR        folder where the board keeps its files (default: .board)
+  --help            show this and end
 """
 
 # Linux's numbers and sizes.
@@ -28,6 +29,9 @@ _SIG_BLOCK = 0
 _SIG_UNBLOCK = 1
 _SIGSET_BYTES = 128
 _SIGNAL_INFO_BYTES = 128
+
+# EX_TEMPFAIL of sysexits.h.
+_RESET_STATUS = 75
 
 # Longer than a server takes that gives its requests their moment.
 _STOP_S = 3
@@ -44,11 +48,91 @@ _clock_s = getattr(time, "monotonic", time.time)
 _start_s = _clock_s()
 
 
+# The system keeps the clock.
+network_time = None
+set_clock = None
+
+
 class _LED:
     on = False
 
+    def attach(self, number, inverted):
+        """Have it on any pin."""
+
+    def light(self, is_lit):
+        """Light it for nobody."""
+
 
 led = _LED()
+
+
+class _NVS:
+    """What `esp32.NVS` is, for as long as the process runs: one that was killed is no boot that failed."""
+
+    def __init__(self):
+        self._values = {}
+
+    def set_i32(self, key, value):
+        self._values[key] = value
+
+    set_blob = set_i32
+
+    def get_i32(self, key):
+        if key not in self._values:
+            raise OSError(key)
+        return self._values[key]
+
+    def get_blob(self, key, buffer):
+        value = self.get_i32(key)
+        buffer[: len(value)] = value
+        return len(value)
+
+    def commit(self):
+        pass
+
+
+class _Watchdog:
+    def feed(self):
+        pass
+
+
+def nvs():
+    """Return a storage for numbers and bytes."""
+    return _NVS()
+
+
+def watchdog(timeout_ms):
+    """Return a watchdog that sleeps."""
+    return _Watchdog()
+
+
+def reset_cause():
+    """Return why the board started."""
+    return "power on"
+
+
+def leave(status):
+    """End with an exit status."""
+    sys.exit(status)
+
+
+def reset():
+    """End the process, for who watches it to start it anew."""
+    sys.exit(_RESET_STATUS)
+
+
+def ticks_ms():
+    """Return milliseconds of a clock that nobody sets and that wraps."""
+    if hasattr(time, "ticks_ms"):
+        return time.ticks_ms()
+    return int(_clock_s() * 1000)
+
+
+def sleep_ms(ms):
+    """Await this for a pause."""
+    if hasattr(asyncio, "sleep_ms"):
+        return asyncio.sleep_ms(ms)
+    return asyncio.sleep(ms / 1000)
 
 
 def uptime_s():
@@ -79,7 +163,10 @@ def temperature_c():
 
 
 def options():
-    """Return what the command line asks for: {"host", "port", "data"}. Ends the process for --help and wrong usage."""
+    """Return what the command line asks for: {"host", "port", "tls_port", "data"}.
+
+    Ends the process for --help and wrong usage.
+    """
     # A pipe's reader sees each line at once, as a terminal's does.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
@@ -92,7 +179,7 @@ def options():
 
 def parse_options(words):
     """Do the same for a list of words. Raises ValueError with one line for the user."""
-    found = {"host": "127.0.0.1", "port": 8080, "data": ".board"}
+    found = {"host": "127.0.0.1", "port": 8080, "tls_port": None, "data": ".board"}
     words = list(words)
     while words:
         word = words.pop(0)
@@ -101,19 +188,20 @@ def parse_options(words):
             sys.exit(0)
         at = word.find("=")
         name, value = (word, None) if at < 0 else (word[:at], word[at + 1 :])
-        if name[:2] != "--" or name[2:] not in found:
+        key = name[2:].replace("-", "_")
+        if name[:2] != "--" or key not in found or "_" in name:
             raise ValueError("there is no %s" % word)
         if value is None and words:
             value = words.pop(0)
         if not value:
             raise ValueError("%s needs a value" % name)
-        found[name[2:]] = _port(value) if name == "--port" else value
+        found[key] = _port(name, value) if key[-4:] == "port" else value
     return found
 
 
-def _port(text):
+def _port(name, text):
     if len(text) > 5 or not text.encode().isdigit() or not 0 < int(text) < 65536:
-        raise ValueError("--port is a number from 1 to 65535, not %s" % text)
+        raise ValueError("%s is a number from 1 to 65535, not %s" % (name, text))
     return int(text)
 
 

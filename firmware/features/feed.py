@@ -193,3 +193,5 @@ class Poll:
                 yield live.wish(slot, POLL)
         except HTTPError:
             pass  # the time is over, or the place is wanted
+        except OSError:
+            raise Lost

@@ -80,6 +80,8 @@ def _send_live(slot, found, request, response):
         if is_wanted:
             yield from body.run(slot, head)
             response.sent = body.sent
+            if server.draining:
+                request.end()
         else:
             yield from _discard(slot, response)
             yield from writer.push(slot, head)
@@ -170,19 +172,21 @@ def failure(slot, found, request, error):
             return response
         except Exception as second:
             slot.server.log_error("error page", second)
-    return _plain_page(error, request.headers)
+    return _plain_page(error, request)
 
 
-def _plain_page(error, headers):
+def _plain_page(error, request):
     # Loaded when there is something wrong.
     from firmware.server.errorpage import respond
 
-    return respond(error, headers)
+    return respond(error, request)
 
 
 def refuse(slot, error, request=None):
     """Answer what could not be framed: nobody knows where a next request would start."""
-    response = _plain_page(error, request.headers if request else None)
+    response = _plain_page(error, request)
+    if request and slot.server.hooked:
+        response = yield from _after(slot, None, request, response)
     data = response.head(slot.server.common, b"Connection: close\r\n")
     if request is None or request.method != "HEAD":
         data += response.body

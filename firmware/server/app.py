@@ -18,6 +18,7 @@ class App(Router):
 
     parent = None
     server = None
+    log = None  # a `features.log.Log`, told of errors
 
     def __init__(self):
         super().__init__()

@@ -8,19 +8,24 @@ _PAGE = """<!doctype html>
 <title>%d %s</title>
 <h1>%s</h1>
 <p>%s</p>
-</html>
+%s</html>
 """
 
+_LINE = "<p><small>Request %s</small></p>\n"
 
-def respond(error, headers):
-    """Return the Response for an HTTPError; `headers` are the request's, or None where there is no telling."""
+
+def respond(error, request):
+    """Return the Response for an HTTPError; `request` is None where there is no telling. Its `id`, if any, is told."""
     phrase = reason(error.status).decode()
-    accept = headers and headers.get("accept")
+    accept = request and request.headers.get("accept")
+    id = getattr(request, "id", None)
     if accept and _wants_json(accept):
         content = {"error": {"status": error.status, "reason": phrase, "detail": error.detail}}
+        if id:
+            content["error"]["request_id"] = id
         response = Response(content, error.status, content_type=JSON)
     else:
-        page = _PAGE % (error.status, phrase, phrase, _escape(error.detail))
+        page = _PAGE % (error.status, phrase, phrase, _escape(error.detail), _LINE % _escape(id) if id else "")
         response = Response(page, error.status, content_type=HTML)
     if error.headers:
         for name, value in error.headers.items():

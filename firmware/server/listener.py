@@ -50,6 +50,7 @@ class Server:
         self.requests = 0
         self.counters = {"accepted": 0, "refused": 0, "evicted": 0, "timeouts": 0, "lost": 0, "errors": 0}
         self.draining = False
+        self.refusing = False  # everybody new, as long as memory is short
         self.reactor = None
         self.out_view = memoryview(bytearray(OUT_BYTES))
         # The head of a JSON answer, and room for the rest of it.
@@ -172,7 +173,7 @@ class Server:
         if client:
             self._backoff_sweeps = 1
             self.counters["accepted"] += 1
-            slot = self._free_slot() or self._evict()
+            slot = None if self.refusing else self._free_slot() or self._evict()
             if slot:
                 slot.start(client)
             else:
@@ -218,6 +219,20 @@ class Server:
             slot = self.evict_poll()
         # A poll's answer may be more than its client takes at once.
         return slot if slot and slot.sock is None else None
+
+    def use(self, app):
+        """Serve another application from now on, under the limits of the first."""
+        self.app = app
+        self._prepare()
+        # A connection keeps to the one that it began with.
+        self.shed()
+
+    def shed(self):
+        """Close the connections that are idle: memory is short."""
+        for slot in self.slots:
+            if slot.want is IDLE:
+                self.counters["evicted"] += 1
+                slot.interrupt()
 
     def evict_poll(self):
         """Let the longest-waiting long poll end now, with its connection; tell whether there was one."""
@@ -294,5 +309,7 @@ class Server:
         try:
             print("limpet:", where)
             transport.print_exception(error)
+            if self.app.log:
+                self.app.log.error("%s: %r" % (where, error))
         except Exception:
             pass

@@ -2,6 +2,7 @@
 
 import firmware.board as board
 from firmware import NAME, VERSION, App
+from firmware.board import clock, memory, recovery, tasks
 from firmware.site import files, readings, users
 
 app = App()
@@ -19,6 +20,11 @@ def status(request):
         "idf_heap": board.idf_heap(),
         "temperature_c": board.temperature_c(),
         "led": {"on": board.led.on},
+        "boot": recovery.report(),
+        "tasks": tasks.report(),
+        "memory": memory.report(),
+        "clock": clock.report(),
+        "wifi": board.radio.status() if board.radio else None,
         "connections": _connections(app.server),
     }
 

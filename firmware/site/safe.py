@@ -1,0 +1,44 @@
+"""Safe mode: what is served when the site itself may be what is broken. Its state, and the files to repair it with."""
+
+import firmware.board as board
+from firmware import NAME, VERSION, App
+from firmware.board import memory, recovery, tasks
+from firmware.site import files
+
+app = App()
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Limpet: safe mode</title>
+<h1>Safe mode</h1>
+<p>The board started several times without success, so its application was left out. The last thing it said:</p>
+<pre>%s</pre>
+<p>Deploy a repaired one. After ten quiet minutes it is tried again.</p>
+</html>
+"""
+
+
+@app.get("/")
+def page(request):
+    """Say what is going on."""
+    crash = recovery.last_crash() or "nothing"
+    return _PAGE % crash.replace("&", "&amp;").replace("<", "&lt;")
+
+
+@app.get("/api/status")
+def status(request):
+    """Return how the board is doing, as far as that can be told here."""
+    return {
+        "firmware": {"name": NAME, "version": VERSION},
+        "python": board.python(),
+        "board": board.NAME,
+        "uptime_s": board.uptime_s(),
+        "heap": board.heap(),
+        "idf_heap": board.idf_heap(),
+        "boot": recovery.report(),
+        "tasks": tasks.report(),
+        "memory": memory.report(),
+    }
+
+
+app.mount("/", files.app)

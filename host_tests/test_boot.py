@@ -1,0 +1,251 @@
+"""boot.py as a board runs it: processes of MicroPython over the fakes of an ESP32, killed as when the power goes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tools import ROOT
+
+# Each start takes its second, whatever the word size.
+pytestmark = pytest.mark.parametrize("micropython", ["amd64"], indirect=True)
+
+# What MicroPython does on an ESP32 (ports/esp32/main.c): main.py runs unless an exception leaves boot.py.
+BOARD = """
+import sys
+try:
+    text = open("{boot}").read().replace("/.limpet/", "{home}/")
+    exec(compile(text, "boot.py", "exec"), {{"__name__": "__main__"}})
+except SystemExit:
+    print("starts anew")
+    sys.exit()
+except BaseException as error:
+    print("prompt", repr(error))
+    sys.exit()
+{main}
+"""
+# What stands for main.py: one that lives until the power goes, and one that has run for a minute.
+COUNT = "from firmware.board import recovery\nprint('main', recovery.begin(), recovery.boots())\n"
+SERVE = COUNT + "import time\nwhile True: time.sleep(1)"
+CONFIRM = COUNT + "recovery.confirm()"
+
+
+class Board:
+    """A board whose flash is a folder."""
+
+    def __init__(self, interpreter, flash):
+        self.interpreter = interpreter
+        self.flash = flash
+        self.path = [ROOT / "host_tests" / "fakes", ROOT]
+        self.process = None
+
+    def start(self, main=SERVE, cause=1):
+        (self.flash / "reset_cause").write_text(str(cause))
+        code = BOARD.format(boot=ROOT / "boot.py", home=self.flash / ".limpet", main=main)
+        path = [*map(str, self.path), ".frozen"]
+        self.process = subprocess.Popen(
+            self.interpreter.argv("-c", code),
+            cwd=self.flash,
+            env={**self.interpreter.environment(), "MICROPYPATH": ":".join(path), "FAKE_BOARD": str(self.flash)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return self
+
+    def until(self, start):
+        """Return the first line that begins so; AssertionError with all that came where none does."""
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if line.startswith(start):
+                return line.strip()
+        raise AssertionError("".join(lines))
+
+    def cut(self):
+        """Cut the power."""
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+    def end(self):
+        """Return all that it still prints until its end."""
+        return self.process.communicate(timeout=20)[0].strip()
+
+
+@pytest.fixture
+def board(micropython, tmp_path):
+    board = Board(micropython, tmp_path)
+    yield board
+    if board.process and board.process.poll() is None:
+        board.cut()
+
+
+def test_main_runs_behind_the_window(board):
+    started = time.monotonic()
+    board.start()
+    board.until("limpet: Ctrl-C or BOOT")
+    assert board.until("main") == "main False 1"
+    assert time.monotonic() - started > 0.9
+    assert json.loads((board.flash / "nvs.json").read_text()) == {"limpet": {"unfinished": 1, "boots": 1}}
+
+
+def test_brown_out_loop_ends_in_safe_mode(board):
+    for boot in (1, 2, 3):
+        assert board.start().until("main") == f"main False {boot}"
+        board.cut()
+    assert board.start(CONFIRM).until("main") == "main True 4"
+    board.end()
+    assert board.start().until("main") == "main False 5"
+
+
+def test_power_that_goes_within_the_window_is_no_boot(board):
+    for _ in range(4):
+        board.start().until("limpet: Ctrl-C or BOOT")
+        board.cut()
+    assert board.start().until("main") == "main False 1"
+
+
+def test_ctrl_c_in_the_window_gives_the_prompt(board):
+    board.start().until("limpet: Ctrl-C or BOOT")
+    board.process.send_signal(signal.SIGINT)
+    assert "prompt KeyboardInterrupt" in board.end()
+    assert not (board.flash / "nvs.json").exists()
+
+
+def test_button_in_the_window_gives_the_prompt(board):
+    board.start().until("limpet: Ctrl-C or BOOT")
+    (board.flash / "button").touch()
+    assert "prompt KeyboardInterrupt('BOOT'" in board.end()
+    assert not (board.flash / "nvs.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name, pin",
+    [
+        ("Generic ESP32 module with ESP32", 0),
+        ("M5Stack Atom with ESP32-PICO-D4", 0),
+        ("Generic ESP32S3 module with ESP32S3", 0),
+        ("LOLIN_S2_MINI with ESP32-S2FN4R2", 0),
+        ("ESP32C3 module with ESP32C3", 9),
+        ("LOLIN_C3_MINI with ESP32-C3FH4", 9),
+        ("ESP32C6 module with ESP32C6", 9),
+        ("something else", 0),
+    ],
+)
+def test_button_is_that_of_the_chip(micropython, tmp_path, name, pin):
+    """Under CPython, whose `os.uname` can be replaced."""
+    code = f"""
+import os, esp32, machine
+os.uname = lambda: ("esp32", "esp32", "1.25.0", "", {name!r})
+try:
+    exec(open({str(ROOT / "boot.py")!r}).read())
+except KeyboardInterrupt:
+    print(list(machine.pins))
+"""
+    (tmp_path / "button").touch()
+    environment = {"PYTHONPATH": str(ROOT / "host_tests" / "fakes"), "FAKE_BOARD": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=20)
+    assert done.stdout.splitlines()[-1:] == [f"[{pin}]"], done.stdout + done.stderr
+
+
+def test_soft_reset_has_no_window_and_does_not_count(board):
+    (board.flash / "button").touch()
+    assert board.start(CONFIRM, cause=5).end() == "main False 0"
+
+
+BROKEN = {
+    "firmware is gone": None,
+    "syntax": "def",
+    "raises": "raise ValueError('broken')",
+    "no memory": "raise MemoryError",
+    "ends": "raise SystemExit",
+    "no exception": "class Odd(BaseException): pass\nraise Odd",
+    "too deep": "def f(): f()\nf()",
+    "no begin": "",
+    "wrong begin": "begin = 1",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_broken_firmware_does_not_keep_main_from_running(board, broken, tmp_path):
+    code = BROKEN[broken]
+    if code is not None:
+        (tmp_path / "firmware" / "board").mkdir(parents=True)
+        (tmp_path / "firmware" / "board" / "recovery.py").write_text(code)
+    board.path = [ROOT / "host_tests" / "fakes", tmp_path]
+    output = board.start("print('main')", cause=5).end()
+    assert output.startswith("limpet: boot.py: ")
+    assert output.endswith("\nmain")
+
+
+@pytest.mark.parametrize("broken", ["import os\nraise ImportError", "SOFT_RESET = 5\ndef reset_cause(): raise OSError"])
+def test_broken_hardware_does_not_keep_main_from_running(board, broken, tmp_path):
+    (tmp_path / "machine.py").write_text(broken)
+    board.path = [tmp_path, ROOT / "host_tests" / "fakes", ROOT]
+    output = board.start("print('main')").end()
+    assert "limpet: boot.py: " in output
+    assert output.endswith("\nmain")
+
+
+# -- deployments: tools/manifest.py tells what a journal is
+
+
+def deploy(flash, journal="switch"):
+    """Leave a staged deployment, as it is when the power goes; return the contents that are to be there behind it."""
+    home = flash / ".limpet"
+    home.mkdir()
+    (flash / "old.txt").write_text("old")
+    (flash / "gone.txt").write_text("gone")
+    (home / "aaaa").write_text("new")
+    (home / "bbbb").write_text("page")
+    steps = ["- /gone.txt", "+ /www", "aaaa /old.txt", "bbbb /www/a page.txt"]
+    (home / journal).write_text("".join(step.replace(" /", f" {flash}/", 1) + "\n" for step in steps))
+    return {"old.txt": "new", "www/a page.txt": "page"}
+
+
+def deployed(flash):
+    assert list((flash / ".limpet").iterdir()) == []
+    files = list(flash.rglob("*.txt"))
+    return {path.relative_to(flash).as_posix(): path.read_text() for path in files}
+
+
+@pytest.mark.parametrize("journal", ["switch", "trial"])
+def test_deployment_is_put_in_place(board, journal):
+    wanted = deploy(board.flash, journal)
+    assert board.start("print('main')", cause=5).end() == "main"
+    assert deployed(board.flash) == wanted
+    assert board.start("print('main')", cause=5).end() == "main"
+    assert deployed(board.flash) == wanted
+
+
+@pytest.mark.parametrize("done", range(5))
+def test_deployment_that_was_cut_off_is_completed(board, done):
+    wanted = deploy(board.flash)
+    home = board.flash / ".limpet"
+    steps = [
+        lambda: (board.flash / "gone.txt").unlink(),
+        lambda: (board.flash / "www").mkdir(),
+        lambda: (home / "aaaa").rename(board.flash / "old.txt"),
+        lambda: (home / "bbbb").rename(board.flash / "www" / "a page.txt"),
+    ]
+    for step in steps[:done]:
+        step()
+    assert board.start("print('main')", cause=5).end() == "main"
+    assert deployed(board.flash) == wanted
+
+
+def test_journal_that_cannot_be_followed_stays_and_main_runs(board):
+    deploy(board.flash)
+    (board.flash / ".limpet" / "switch").write_text("nonsense\n")
+    output = board.start("print('main')", cause=5).end()
+    assert output.startswith("limpet: boot.py: ValueError") and output.endswith("\nmain")
+    assert (board.flash / ".limpet" / "switch").exists()
+
+
+def test_storage_that_is_broken_does_not_keep_main_from_running(board):
+    (board.flash / "nvs.json").write_text("?")
+    assert board.start().until("main") == "main False 0"

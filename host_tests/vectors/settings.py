@@ -1,0 +1,172 @@
+"""Settings that are right and wrong: (name, document, {path: the beginning of what is wrong with it})."""
+
+from firmware.board import settings
+from firmware.http.errors import HTTPError
+
+schema = settings._schema()
+
+HASH = "pbkdf2-sha256$20000$c2FsdA==$aGFzaA=="
+HOME = {"ssid": "Home", "password": "password1"}
+ADDRESS = {"ip": "192.168.1.7", "mask": "255.255.255.0", "gateway": "192.168.1.1", "dns": "9.9.9.9"}
+
+KEY = "A Wi-Fi password has 8 to 63 ASCII"
+NAME = "A host name has 1 to 32"
+SSID = "A network's name has 1 to 32 bytes"
+IPV4 = "This is an IPv4 address."
+UNKNOWN = "There is no such setting."
+OBJECT = "This is an object."
+
+
+def network(**members):
+    document = dict(HOME)
+    document.update(members)
+    return {"networks": [document]}
+
+
+def address(**members):
+    document = dict(ADDRESS)
+    document.update(members)
+    return network(address=document)
+
+
+def check(case):
+    name, document, expected = case
+    wrong = {}
+    read = schema.read(document, None, wrong)
+    got = {path: wrong[path][: len(expected[path])] if path in expected else wrong[path] for path in wrong}
+    if got != expected:
+        raise AssertionError("%s, not %s" % (got, expected))
+    if expected:
+        settings.storage = None  # nothing may be saved
+        before = settings.current
+        try:
+            settings.replace(document)
+        except HTTPError as error:
+            assert (error.status, error.fields) == (422, wrong)
+            first = sorted(wrong)[0]
+            assert error.detail.startswith("Something is wrong with %s: %s" % (first, wrong[first]))
+            assert ("more" in error.detail) == (len(wrong) > 1)
+        else:
+            raise AssertionError("it is taken")
+        assert settings.current is before
+    else:
+        # What was read is whole: reading it again changes nothing.
+        assert schema.read(read, None, wrong) == read and not wrong
+        assert sorted(read) == sorted(schema.SCHEMA)
+
+
+GOOD = [
+    ("nothing", {}),
+    ("hostname", {"hostname": "Limpet-2"}),
+    ("hostname_of_32", {"hostname": 32 * "a"}),
+    ("hostname_of_one", {"hostname": "7"}),
+    ("network", network()),
+    ("open_network", network(password=None)),
+    ("open_network_as_shown", network(password=False)),
+    ("network_without_password", {"networks": [{"ssid": "x"}]}),
+    ("ssid_of_32_bytes", network(ssid=16 * "é")),
+    ("ssid_with_spaces", network(ssid=" a b ")),
+    ("key_of_8", network(password=8 * "~")),
+    ("key_of_63", network(password=63 * " ")),
+    ("key_in_hex", network(password=32 * "aF")),
+    ("eight_networks", {"networks": [{"ssid": "n%d" % n} for n in range(8)]}),
+    ("address", address()),
+    ("address_without_mask", network(address={"ip": "10.0.0.2", "gateway": "10.0.0.1", "dns": "10.0.0.1"})),
+    ("no_address", network(address=None)),
+    ("small_network", address(ip="10.0.0.2", mask="255.255.255.252", gateway="10.0.0.1")),
+    ("point", {"access_point": {"ssid": "Setup", "password": "password1", "after_s": 5}}),
+    ("point_never", {"access_point": {"after_s": None}}),
+    ("hash", {"admin": HASH}),
+    ("no_hash", {"admin": None}),
+    ("time_servers", {"time_servers": ["pool.ntp.org", "192.168.1.1", "router"]}),
+    ("no_time_servers", {"time_servers": []}),
+    ("port", {"ports": {"http": 65535}}),
+    ("limits", {"limits": {"connections": 4, "body_bytes": None, "idle_ms": 2000}}),
+    ("pins", {"pins": {"led": 0, "led_inverted": True}}),
+    ("reset_off", {"wifi": {"reset_after_s": 0}}),
+    ("reset", {"wifi": {"reset_after_s": 300}}),
+    ("watchdog_off", {"watchdog_s": 0}),
+    ("watchdog", {"watchdog_s": 30}),
+]
+
+BAD = [
+    ("no_object", [], {"settings": OBJECT}),
+    ("text", "x", {"settings": OBJECT}),
+    ("null", None, {"settings": OBJECT}),
+    ("unknown", {"host": "x"}, {"host": UNKNOWN}),
+    ("unknown_inside", {"ports": {"gopher": 70}}, {"ports.gopher": UNKNOWN}),
+    ("unknown_in_list", network(channel=3), {"networks.0.channel": UNKNOWN}),
+    ("two", {"hostname": "", "watchdog_s": 1}, {"hostname": NAME, "watchdog_s": "This is 0 (off) or"}),
+    ("object_null", {"ports": None}, {"ports": OBJECT}),
+    ("hostname_number", {"hostname": 7}, {"hostname": NAME}),
+    ("hostname_null", {"hostname": None}, {"hostname": NAME}),
+    ("hostname_of_33", {"hostname": 33 * "a"}, {"hostname": NAME}),
+    ("hostname_dotted", {"hostname": "limpet.local"}, {"hostname": NAME}),
+    ("hostname_space", {"hostname": "a b"}, {"hostname": NAME}),
+    ("hostname_umlaut", {"hostname": "müsli"}, {"hostname": NAME}),
+    ("hostname_hyphen_first", {"hostname": "-a"}, {"hostname": NAME}),
+    ("hostname_hyphen_last", {"hostname": "a-"}, {"hostname": NAME}),
+    ("networks_object", {"networks": {}}, {"networks": "This is a list of at most 8."}),
+    ("nine_networks", {"networks": [{"ssid": "n%d" % n} for n in range(9)]}, {"networks": "This is a list"}),
+    ("network_text", {"networks": ["Home"]}, {"networks.0": OBJECT}),
+    ("network_null", {"networks": [None]}, {"networks.0": OBJECT}),
+    ("ssid_missing", {"networks": [{"password": "password1"}]}, {"networks.0.ssid": "This is required."}),
+    ("ssid_null", network(ssid=None), {"networks.0.ssid": SSID}),
+    ("ssid_empty", network(ssid=""), {"networks.0.ssid": SSID}),
+    ("ssid_of_33_bytes", network(ssid=16 * "é" + "x"), {"networks.0.ssid": SSID}),
+    ("ssid_twice", {"networks": [HOME, HOME]}, {"networks.1.ssid": "This network is in the list already."}),
+    ("key_empty", network(password=""), {"networks.0.password": KEY}),
+    ("key_of_7", network(password="1234567"), {"networks.0.password": KEY}),
+    ("key_of_64", network(password=64 * "x"), {"networks.0.password": KEY}),
+    ("key_of_65", network(password=65 * "a"), {"networks.0.password": KEY}),
+    ("key_not_ascii", network(password="pässword1"), {"networks.0.password": KEY}),
+    ("key_with_line_end", network(password="password\n"), {"networks.0.password": KEY}),
+    ("key_number", network(password=12345678), {"networks.0.password": KEY}),
+    ("key_to_keep_that_is_not_there", network(password=True), {"networks.0.password": "There is none to keep"}),
+    ("address_text", network(address="192.168.1.7"), {"networks.0.address": OBJECT}),
+    (
+        "address_empty",
+        network(address={}),
+        {"networks.0.address." + name: "This is required." for name in ("ip", "gateway", "dns")},
+    ),
+    ("ip_of_three", address(ip="192.168.1"), {"networks.0.address.ip": IPV4}),
+    ("ip_of_five", address(ip="192.168.1.1.1"), {"networks.0.address.ip": IPV4}),
+    ("ip_256", address(ip="192.168.1.256"), {"networks.0.address.ip": IPV4}),
+    ("ip_octal", address(ip="192.168.1.07"), {"networks.0.address.ip": IPV4}),
+    ("ip_sign", address(ip="192.168.1.+7"), {"networks.0.address.ip": IPV4}),
+    ("ip_space", address(ip=" 192.168.1.7"), {"networks.0.address.ip": IPV4}),
+    ("ip_underscore", address(ip="192.168.1_1.7"), {"networks.0.address.ip": IPV4}),
+    ("ip_other_digits", address(ip="192.168.1.\u0667"), {"networks.0.address.ip": IPV4}),
+    ("ip_six", address(ip="fe80::1"), {"networks.0.address.ip": IPV4}),
+    ("ip_null", address(ip=None), {"networks.0.address.ip": IPV4}),
+    ("ip_of_the_network", address(ip="192.168.1.0"), {"networks.0.address.ip": "This is the address of"}),
+    ("ip_of_everybody", address(ip="192.168.1.255"), {"networks.0.address.ip": "This is the address of"}),
+    ("mask_with_a_hole", address(mask="255.0.255.0"), {"networks.0.address.mask": "This is no network's mask."}),
+    ("mask_of_one_host", address(mask="255.255.255.255"), {"networks.0.address.mask": "This is no network's mask."}),
+    ("gateway_elsewhere", address(gateway="192.168.2.1"), {"networks.0.address.gateway": "The gateway is in"}),
+    ("point_after_4", {"access_point": {"after_s": 4}}, {"access_point.after_s": "This is a whole number from 5"}),
+    ("point_key", {"access_point": {"password": "x"}}, {"access_point.password": KEY}),
+    ("password_in_plain_text", {"admin": "secret"}, {"admin": "This is a salted hash"}),
+    ("other_hash", {"admin": HASH.replace("sha256", "sha1")}, {"admin": "This is a salted hash"}),
+    ("hash_without_salt", {"admin": "pbkdf2-sha256$1$$x"}, {"admin": "This is a salted hash"}),
+    ("hash_too_long", {"admin": HASH + 256 * "x"}, {"admin": "This is a salted hash"}),
+    ("hash_to_keep_that_is_not_there", {"admin": True}, {"admin": "There is none to keep"}),
+    ("five_servers", {"time_servers": 5 * ["a"]}, {"time_servers": "This is a list of at most 4."}),
+    ("server_empty", {"time_servers": [""]}, {"time_servers.0": "This is a host's name"}),
+    ("server_dots", {"time_servers": ["a..b"]}, {"time_servers.0": "This is a host's name"}),
+    ("server_url", {"time_servers": ["http://a"]}, {"time_servers.0": "This is a host's name"}),
+    ("port_0", {"ports": {"http": 0}}, {"ports.http": "This is a whole number from 1 to 65535."}),
+    ("port_text", {"ports": {"http": "80"}}, {"ports.http": "This is a whole number"}),
+    ("port_half", {"ports": {"http": 80.0}}, {"ports.http": "This is a whole number"}),
+    ("port_true", {"ports": {"http": True}}, {"ports.http": "This is a whole number"}),
+    ("port_null", {"ports": {"http": None}}, {"ports.http": "This is a whole number"}),
+    ("limit", {"limits": {"connections": 9}}, {"limits.connections": "This is a whole number from 1 to 8."}),
+    ("pin", {"pins": {"led": -1}}, {"pins.led": "This is a whole number from 0"}),
+    ("pin_flag", {"pins": {"led_inverted": 1}}, {"pins.led_inverted": "This is true or false."}),
+    ("reset_soon", {"wifi": {"reset_after_s": 299}}, {"wifi.reset_after_s": "This is 0 (off) or a whole number"}),
+    ("reset_true", {"wifi": {"reset_after_s": True}}, {"wifi.reset_after_s": "This is 0 (off)"}),
+    ("watchdog_soon", {"watchdog_s": 29}, {"watchdog_s": "This is 0 (off) or a whole number from 30 to 3600."}),
+    ("watchdog_false", {"watchdog_s": False}, {"watchdog_s": "This is 0 (off) or"}),
+]
+
+CASES = [(name, document, {}) for name, document in GOOD] + BAD
