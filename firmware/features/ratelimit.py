@@ -1,0 +1,161 @@
+"""Rate limits: a token bucket for each client's address, in tables of a fixed size.
+
+    limit = ratelimit.limit(app, per_minute=120, burst=40)
+
+    @app.post("/login")
+    @limit.route("login", per_minute=6, burst=3)
+    def log_in(request): ...
+
+A bucket holds `burst` requests and gets `per_minute` back, evenly. Who has none left gets 429 with `Retry-After`. Every
+answer says how its client stands (draft-ietf-httpapi-ratelimit-headers-10):
+
+    RateLimit-Policy: "default";q=40;w=20
+    RateLimit: "default";r=39;t=1
+
+q: what the bucket holds; w: the seconds in which an empty one fills; r: what is left; t: the seconds until there is one
+more. Limits are kept in RAM, as far as there is room: all buckets are full again after a restart, and so is that of a
+client once as many others as the table holds came after it. They keep careless clients off, not an army.
+"""
+
+from array import array
+
+from firmware.http.errors import HTTPError
+from firmware.server.limits import SWEEP_MS
+
+# Clients at once in a household with all its things; 64 buckets take 3 KB.
+CLIENTS = 64
+# At one route, where a limit is tighter and fewer come.
+ROUTE_CLIENTS = 16
+
+# Parts of a token, so that a sweep brings a whole number of them.
+_TOKEN = 60000 // SWEEP_MS
+
+# Beyond them nothing is limited, and up to them every number here is a small integer on a 32-bit board.
+_MAX_BURST = 10000
+_MAX_PER_MINUTE = 60000
+
+
+def limit(app, per_minute, burst, clients=CLIENTS):
+    """Limit each address at all of `app`; return the Limit, whose `route` limits a route besides.
+
+    Raises ValueError for numbers that are none.
+    """
+    whole = Limit(Buckets("default", per_minute, burst, clients))
+    app.before(whole.check)
+    app.after(_tell)
+    return whole
+
+
+class Limit:
+    """The limit of an application."""
+
+    def __init__(self, buckets):
+        self._buckets = buckets
+
+    def check(self, request):
+        """Take a token for a request. Raises 429."""
+        _take(request, self._buckets)
+
+    def route(self, name, per_minute, burst, clients=ROUTE_CLIENTS):
+        """Return a decorator that limits each address at a handler, too; `name` is the policy's, in the fields."""
+        buckets = Buckets(name, per_minute, burst, clients)
+
+        def decorate(handler):
+            def limited(request, **params):
+                _take(request, buckets)
+                return handler(request, **params)
+
+            return limited
+
+        return decorate
+
+
+class Buckets:
+    """A policy, `name`, and a table of `clients` buckets, in which the longest unseen client gives way."""
+
+    def __init__(self, name, per_minute, burst, clients):
+        # It stands in quotes in a header field.
+        if not name or '"' in name or "\\" in name:
+            raise ValueError("not a policy's name: %r" % name)
+        if not 0 < per_minute <= _MAX_PER_MINUTE or not 0 < burst <= _MAX_BURST or clients < 1:
+            raise ValueError("not a limit: %r a minute, %r at once, %r clients" % (per_minute, burst, clients))
+        self.name = name
+        self.policy = '"%s";q=%d;w=%d' % (name, burst, -(-burst * 60 // per_minute))
+        self._rate = per_minute
+        self._full = burst * _TOKEN
+        self._fill_sweeps = -(-self._full // per_minute)
+        self._index = {}  # address to number
+        self._addresses = [None] * clients
+        self._parts = array("I", bytes(4 * clients))
+        self._seen = array("I", bytes(4 * clients))  # in sweeps
+        self._used = 0
+
+    def take(self, address, clock):
+        """Take a token from an address's bucket at the sweep `clock`; return its number, or -1 - number: none left."""
+        index = self._index
+        if address in index:
+            at = index[address]
+            gone = min(clock - self._seen[at], self._fill_sweeps)
+            parts = min(self._parts[at] + gone * self._rate, self._full)
+        else:
+            at = self._claim(address)
+            parts = self._full
+        self._seen[at] = clock
+        if parts < _TOKEN:
+            self._parts[at] = parts
+            return -1 - at
+        self._parts[at] = parts - _TOKEN
+        return at
+
+    def left(self, at):
+        """Return how many tokens bucket number `at` has."""
+        return self._parts[at] // _TOKEN
+
+    def wait_s(self, at):
+        """Return the seconds until it has one more."""
+        missing = _TOKEN - self._parts[at] % _TOKEN
+        # Sweeps, then seconds, both up.
+        return (-(-missing // self._rate) * SWEEP_MS + 999) // 1000
+
+    def _claim(self, address):
+        if self._used < len(self._addresses):
+            at = self._used
+            self._used += 1
+        else:
+            at = self._oldest()
+            # Not there where memory was out in the middle of this.
+            self._index.pop(self._addresses[at], None)
+        self._addresses[at] = address
+        self._index[address] = at
+        return at
+
+    def _oldest(self):
+        seen = self._seen
+        oldest = 0
+        for at in range(1, len(seen)):
+            if seen[at] < seen[oldest]:
+                oldest = at
+        return oldest
+
+
+def _take(request, buckets):
+    at = buckets.take(request.client, request._source.server.clock)
+    is_empty = at < 0
+    if is_empty:
+        at = -1 - at
+    wait_s = buckets.wait_s(at)
+    state = '"%s";r=%d;t=%d' % (buckets.name, buckets.left(at), wait_s)
+    if hasattr(request, "limits"):
+        old = request.limits
+        request.limits = (old[0] + ", " + buckets.policy, old[1] + ", " + state)
+    else:
+        request.limits = (buckets.policy, state)
+    if is_empty:
+        raise HTTPError(429, "Too many requests. Try again in %d s." % wait_s, {"Retry-After": str(wait_s)})
+
+
+def _tell(request, response):
+    # A hook before ours may have answered.
+    if hasattr(request, "limits"):
+        response.set_header("RateLimit-Policy", request.limits[0])
+        response.set_header("RateLimit", request.limits[1])
