@@ -74,7 +74,7 @@ UNSAFE = [".hidden", "a/.git/config", "..%2fusers.json", "%2e%2e/users.json", "a
 
 @pytest.mark.parametrize("name", [*UNSAFE, "x" * 65])
 def test_unsafe_name_is_refused(server, files, name):
-    request = f"PUT /files/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"
+    request = f"PUT /files/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"
     assert read_response(server.raw(request.encode())).status == 400
     assert stored(server) == set()
 
@@ -94,7 +94,7 @@ def test_part_of_a_file_is_not_taken_for_all(files, server):
 def test_too_long_a_file_is_refused_before_it_is_sent(server):
     with server.connect() as connection:
         connection.sendall(
-            b"PUT /files/x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"
+            b"PUT /files/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"
         )
         assert read_response(connection).status == 413
 

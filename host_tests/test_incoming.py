@@ -150,6 +150,7 @@ def test_continue_is_not_sent_for_a_body_that_nobody_reads(both, path):
         assert answer.status == (403 if "refused" in path else 200)
         # Nobody knows whether the body will come.
         assert answer.header("connection") == "close"
+        client.half_close()
         assert client.rest() == b""
     wait_until_free(both)
 

@@ -18,7 +18,7 @@ from tools import ROOT
 ALL = pytest.mark.interpreters("cpython", "amd64", "i386")
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 SAVE = (
-    b"POST /users HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    b"POST /users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     b"Content-Type: application/json\r\nContent-Length: 33\r\n\r\n"
 )
 USER = b'{"name": "Ann", "email": "a@b.c"}'
@@ -180,7 +180,7 @@ def test_signal_ends_it_cleanly(start_server, word):
     server = start_server()
     # Clients are accepted in order: who comes behind `fresh` and is answered shows that it was.
     with server.connect() as fresh, server.connect() as idle:
-        idle.sendall(b"GET /api/led HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.sendall(b"GET /api/led HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert read_response(idle).status == 200
         assert server.stop(word) == 0
         assert server.output() == f"{server.url}\nstopped\n"
@@ -225,9 +225,9 @@ def test_signal_under_load_ends_it_cleanly(start_server, word):
         while not ended.is_set():
             try:
                 with server.connect() as client:
-                    client.sendall(b"GET /api/led HTTP/1.1\r\nHost: x\r\n\r\n")
+                    client.sendall(b"GET /api/led HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     while not ended.is_set() and client.recv(4096):
-                        client.sendall(b"GET /api/led HTTP/1.1\r\nHost: x\r\n\r\n")
+                        client.sendall(b"GET /api/led HTTP/1.1\r\nHost: localhost\r\n\r\n")
             except OSError:
                 ended.wait(0.01)  # it stops, or has stopped
 

@@ -38,12 +38,12 @@ STATUS = {
 
 def get(server, path, *fields, method="GET"):
     """Return the answer, on a connection of its own."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close", *fields]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *fields]
     return read_response(server.raw("\r\n".join([*lines, "", ""]).encode()), head=method == "HEAD")
 
 
 def put_led(server, body, kind="application/json"):
-    head = f"PUT /api/led HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+    head = f"PUT /api/led HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
     head += f"Content-Type: {kind}\r\n" if kind else ""
     return read_response(server.raw(head.encode() + b"\r\n" + body))
 
@@ -153,7 +153,7 @@ def test_status_counts(start_server):
 
     before = counts()
     with server.connect() as idle:
-        idle.sendall(b"GET /api/led HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.sendall(b"GET /api/led HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert read_response(idle).status == 200
         after = counts()
     assert after["accepted"] == before["accepted"] + 2

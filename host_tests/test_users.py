@@ -33,7 +33,8 @@ def assert_error(answer, status, *fields):
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     error = answer.json()["error"]
-    assert set(error) == {"status", "reason", "detail"} | ({"fields"} if fields else set())
+    assert set(error) == {"status", "reason", "detail", "request_id"} | ({"fields"} if fields else set())
+    assert error["request_id"] == answer.headers["x-request-id"]
     assert (error["status"], error["reason"]) == (status, answer.reason_phrase)
     assert error["detail"]
     assert set(error.get("fields", ())) == set(fields)
@@ -48,13 +49,14 @@ def test_user_is_created_to_the_letter(start_server):
     server = start_server()
     body = b'{"name":"FirstName LastName","email":"bsmth@example.com"}'
     raw = server.raw(
-        b"POST /users HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\n"
+        b"POST /users HTTP/1.1\r\nHost: limpet.local\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
     )
     assert raw.startswith(b"HTTP/1.1 201 Created\r\n")
     answer = read_response(raw)
     names = ["connection", "content-length", "content-type", "date", "location", "server"]
-    assert sorted(name for name, _ in answer.headers) == names
+    guards = ["x-content-type-options", "x-request-id"]
+    assert sorted(name for name, _ in answer.headers) == names + guards
     assert answer.header("location") == "/users/1"
     assert answer.header("content-type") == "application/json"
     assert answer.header("content-length") == str(len(answer.body))

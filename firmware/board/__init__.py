@@ -52,7 +52,7 @@ else:
     )
 
 # Who owns the radio (`wifi.Supervisor`), where there is one and it was started.
-radio = None
+link = None
 
 # MicroPython's ticks wrap at this or at a multiple of it.
 _TICKS_MASK = (1 << 30) - 1
@@ -90,11 +90,11 @@ __all__ = (
     "idf_heap",
     "leave",
     "led",
+    "link",
     "network_time",
     "nvs",
     "options",
     "python",
-    "radio",
     "reset",
     "reset_cause",
     "run",

@@ -83,6 +83,22 @@ class App(Router):
         child.parent = self
         Router.mount(self, prefix, child)
 
+    def lazy(self, prefixes, module):
+        """Serve the `app` of a module, named as text, for the paths `prefixes`; it is loaded by the first request."""
+        from firmware.server.lazy import Lazy
+
+        Router.mount(self, "/", Lazy(self, prefixes, module))
+
+    def replace(self, lazy, child):
+        """Have a loaded application stand where `lazy` did."""
+        child.parent = self
+        self._mounts = [(prefix, child if old is lazy else old) for prefix, old in self._mounts]
+        root = self
+        while root.parent:
+            root = root.parent
+        if root.server:
+            root.begin_background(child)
+
     def before(self, hook):
         """Decorate `hook(request)`, called with every head; what it returns, if not None, is the answer."""
         self._hooks["before"].append(hook)
@@ -146,21 +162,24 @@ class App(Router):
         """
         self.server = Server(self, "%s/%s" % (NAME, VERSION))
         self.server.open(host, port, tls, redirect_port)
-        tasks = self._start_background()
+        self._tasks = []
+        self.begin_background(self)
         try:
             if ready:
                 ready()
             await self.server.serve()
         finally:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
             self.server.close()
 
-    def _start_background(self):
-        functions = [function for app in self._apps() for function in app._background]
+    def begin_background(self, part):
+        """Start the background tasks of a part of this application."""
+        functions = [function for app in part._apps() for function in app._background]
         if functions:
             from firmware.server.background import keep_going
-        return [asyncio.create_task(keep_going(self.server, function)) for function in functions]
+        for function in functions:
+            self._tasks.append(asyncio.create_task(keep_going(self.server, function)))
 
     def run(self, host="0.0.0.0", port=80):
         """Serve until Ctrl-C; nothing else has to run."""

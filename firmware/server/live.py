@@ -16,6 +16,7 @@ from firmware.http.errors import HTTPError
 from firmware.server import transport, writer
 from firmware.server.connection import HOLD, WAIT
 from firmware.server.reader import Lost
+from firmware.server.writer import PAUSE
 
 # Writes that need not wait, then the others have their turn.
 _BURST = 8
@@ -83,6 +84,7 @@ class Session:
         self._drained = Signal()
         self._drained.set()
         self._task = None
+        self._has_begun = False
         self._turns = 0
 
     async def prime(self):
@@ -107,6 +109,7 @@ class Session:
         self._task = asyncio.create_task(self._guard(coroutine))
 
     async def _guard(self, coroutine):
+        self._has_begun = True
         try:
             await coroutine
         except asyncio.CancelledError:
@@ -166,6 +169,10 @@ class Session:
         """Cancel the task and wait for its end, so that its `finally` still has the slot's request."""
         slot = self.slot
         tries = 2
+        slot.deadline = 0
+        # One that never began has no `finally`: it would just be dropped.
+        while self._task and not self._has_begun:
+            yield PAUSE
         while self._task and not self.done and tries:
             self._task.cancel()
             slot.deadline = slot.server.clock + _STOP_SWEEPS

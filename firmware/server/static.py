@@ -88,12 +88,11 @@ class Entry:
 class Static:
     """The files of one folder, as something to mount."""
 
-    def __init__(self, app, folder, max_age_s, lines=b""):
-        """`lines` are further field lines of every answer."""
+    def __init__(self, app, folder, max_age_s):
         self._app = app
         self._folder = folder.rstrip("/")
         # no-cache: keep it, but ask each time whether it is still the same.
-        self._lines = b"Cache-Control: %s\r\n%s" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache", lines)
+        self._cache_control = b"Cache-Control: %s\r\n" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache")
         self._entries = {}
         self._route = {"GET": self._serve}
         self._root_route = {"GET": self._serve_root}
@@ -177,7 +176,7 @@ class Static:
         Entry.__init__(entry, entry.path, info)
         changed = entry.changed
         packed = None
-        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._lines)
+        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
         try:
             info = os.stat(entry.path + ".gz")
             if info[8] >= changed and info[0] & _KIND == _FILE:

@@ -8,14 +8,17 @@ from firmware.features import uploads
 from firmware.http.negotiate import preconditions
 from firmware.http.urls import quote, safe_path
 from firmware.server.static import Static
+from firmware.server.transport import is_pending
+from firmware.site.problems import explain
 
 app = App()
+explain(app)
 
 # More than any board's flash: beyond it somebody is mistaken. What fits is the storage's to say.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
-# What somebody stored here is not to act as a page of this site.
-_LINES = b"Content-Security-Policy: sandbox\r\nX-Content-Type-Options: nosniff\r\n"
+# A list is made in RAM.
+_MAX_LISTED = 200
 
 _static = None
 
@@ -23,6 +26,12 @@ _static = None
 def folder():
     """Return where the files are."""
     return storage.folder + "/files"
+
+
+@app.get("/api/files")
+def list_files(request):
+    """Return the names and sizes of all files, and how many bytes are free (null: nobody knows)."""
+    return {"files": _list(folder(), "", []), "free_bytes": _free_bytes()}
 
 
 @app.put("/files/<path:name>", stream=True)
@@ -46,9 +55,14 @@ async def put(request, name):
 
 
 @app.get("/files/<path:name>")
-def get(request, name):
+async def get(request, name):
     """Return a file, or the ranges that are asked for. Raises 404."""
-    return _search(name)(request)
+    response = _search(name)(request)
+    if is_pending(response):
+        response = await response
+    # What somebody stored here is not to act as a page of this site.
+    response.set_header("Content-Security-Policy", "sandbox")
+    return response
 
 
 @app.delete("/files/<path:name>")
@@ -70,6 +84,29 @@ async def delete(request, name):
         pass
 
 
+def _list(path, prefix, found):
+    """Add what is in a folder and below to the list `found`."""
+    try:
+        names = sorted(os.listdir(path))
+    except OSError:
+        return found  # nothing was ever stored
+    for name in names:
+        info = os.stat("%s/%s" % (path, name))
+        if info[0] & 0xF000 == 0x4000:
+            _list("%s/%s" % (path, name), prefix + name + "/", found)
+        elif name[0] != "." and len(found) < _MAX_LISTED:
+            found.append({"name": prefix + name, "size": info[6]})
+    return found
+
+
+def _free_bytes():
+    try:
+        info = os.statvfs(storage.folder)
+        return info[0] * info[3]
+    except (AttributeError, OSError):
+        return None
+
+
 def _path(name):
     """Return where a file of this name is. Raises 400 for one that cannot be."""
     if safe_path(name) is None or any(uploads.safe_filename(part) != part for part in name.split("/")):
@@ -81,7 +118,7 @@ def _search(name):
     """Return what answers GET. Raises 404."""
     global _static
     if _static is None:
-        _static = Static(app, folder(), 0, _LINES)
+        _static = Static(app, folder(), 0)
     found = _static.search("/" + name)
     if not found or not found[2]:
         raise HTTPError(404, "There is no such file.")

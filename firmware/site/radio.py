@@ -10,7 +10,7 @@ def start(app):
     """Start what needs a radio, a clock or a pin; `app` is served already."""
     import network
 
-    board.radio = supervisor = wifi.Supervisor(
+    board.link = supervisor = wifi.Supervisor(
         network, settings, board.sleep_ms, board.ticks_ms, lambda: recovery.reset("no network")
     )
     supervisor.on_change(lambda state: _turn(app, supervisor))
@@ -22,7 +22,7 @@ def start(app):
 def _shown():
     if recovery.safe_mode or not tasks.is_well():
         return indicator.ERROR
-    return _SHOWN.get(board.radio.state, indicator.JOINING)
+    return _SHOWN.get(board.link.state, indicator.JOINING)
 
 
 def _turn(app, supervisor):

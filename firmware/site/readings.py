@@ -8,8 +8,10 @@ from firmware import App, HTTPError
 from firmware.features.feed import Feed
 from firmware.http.jsontext import loads
 from firmware.server import transport
+from firmware.site.problems import explain
 
 app = App()
+explain(app)
 
 # A minute, at some 100 bytes each.
 feed = Feed(60)

@@ -1,11 +1,12 @@
-"""The shipped site: its status, its LED, its readings, its users, its files, its pages."""
+"""The shipped site: its status, its LED, its pages; and where its other parts are, loaded when they are asked for."""
 
 import firmware.board as board
 from firmware import NAME, VERSION, App
 from firmware.board import clock, memory, recovery, tasks
-from firmware.site import files, readings, users
+from firmware.site import guards
 
 app = App()
+guards.attach(app)
 
 
 @app.get("/api/status")
@@ -24,7 +25,7 @@ def status(request):
         "tasks": tasks.report(),
         "memory": memory.report(),
         "clock": clock.report(),
-        "wifi": board.radio.status() if board.radio else None,
+        "wifi": board.link.status() if board.link else None,
         "connections": _connections(app.server),
     }
 
@@ -45,9 +46,14 @@ def led(request):
 @app.put("/api/led")
 def set_led(request):
     """Switch the LED. Raises 422 for anything but {"on": true} or {"on": false}."""
+    from firmware.site import readings
+
     return readings.switch_led(request.json)
 
 
-for _part in (users, readings, files):
-    app.mount("/", _part.app)
+app.lazy(("/users",), "firmware.site.users")
+app.lazy(("/api/events", "/api/readings", "/api/readings.csv", "/ws"), "firmware.site.readings")
+app.lazy(("/files", "/api/files"), "firmware.site.files")
+app.lazy(("/api/settings", "/api/log", "/api/restart"), "firmware.site.system")
+app.lazy(("/metrics",), "firmware.site.watch")
 app.static("/", __file__[: __file__.rfind("routes.")] + "www")

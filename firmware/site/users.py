@@ -6,7 +6,8 @@ record's members has their names and what is wrong with each under "fields".
 
 from firmware import App, HTTPError
 from firmware.board import storage
-from firmware.http import errors
+from firmware.features.idempotency import idempotent
+from firmware.site.problems import explain, problem
 
 app = App()
 
@@ -29,11 +30,12 @@ def list_users(request):
 
 
 @app.post("/users")
+@idempotent
 def create(request):
     """Make a user from {"name", "email"}. Raises 409 where no more fit."""
     old = _load()
     fields = request.json
-    problems = _problems(fields, None, ("name", "email"))
+    problems = _problems(request, fields, None, ("name", "email"))
     if problems:
         return problems
     if len(old["users"]) >= MAX_USERS:
@@ -52,13 +54,13 @@ def read(request, id):
 @app.put("/users/<int:id>")
 def replace(request, id):
     """Replace a user by {"name", "email"}; one that is not there is not made."""
-    return _change(id, request.json, ("name", "email"))
+    return _change(request, id, ("name", "email"))
 
 
 @app.patch("/users/<int:id>")
 def change(request, id):
     """Change what is given of a user."""
-    return _change(id, request.json, ())
+    return _change(request, id, ())
 
 
 @app.delete("/users/<int:id>")
@@ -69,12 +71,7 @@ def delete(request, id):
     _adopt({"last_id": old["last_id"], "users": old["users"][:at] + old["users"][at + 1 :]})
 
 
-def _explain(request, error):
-    return _error(error.status, error.detail)
-
-
-for _status in (400, 404, 405, 409, 413, 415, 500, 501, 503):
-    app.error(_status)(_explain)
+explain(app)
 
 
 # -- records
@@ -102,9 +99,10 @@ def _find(id):
     raise HTTPError(404, "There is no user %d." % id)
 
 
-def _change(id, fields, required):
+def _change(request, id, required):
     at = _find(id)
-    problems = _problems(fields, id, required)
+    fields = request.json
+    problems = _problems(request, fields, id, required)
     if problems:
         return problems
     old = _load()
@@ -139,13 +137,13 @@ def _is_sound(document):
     return True
 
 
-def _problems(fields, id, required):
+def _problems(request, fields, id, required):
     """Return the answer 422 to what a client sent for the user `id` (None: a new one), or None where all is well."""
     if type(fields) is not dict:
-        return _error(422, "Send a JSON object."), 422
+        return problem(422, "Send a JSON object.", None, request), 422
     wrong = _wrong(fields, id, required)
     if wrong:
-        return _error(422, "Something is wrong with: %s." % ", ".join(sorted(wrong)), wrong), 422
+        return problem(422, "Something is wrong with: %s." % ", ".join(sorted(wrong)), wrong, request), 422
     return None
 
 
@@ -188,10 +186,3 @@ _CHECKS = {"name": _check_name, "email": _check_email}
 
 def _is_control(letter):
     return letter < " " or "\x7f" <= letter <= "\x9f"
-
-
-def _error(status, detail, fields=None):
-    error = {"status": status, "reason": errors.reason(status).decode(), "detail": detail}
-    if fields:
-        error["fields"] = fields
-    return {"error": error}

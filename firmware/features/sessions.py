@@ -1,0 +1,172 @@
+"""Sessions: who logged in, in a cookie that only this board can have made. Nothing of it is held in RAM.
+
+The cookie's value is text, USER.ROLE.BASIS.ISSUED.EXPIRES.ID.SIGNATURE. The signature (HMAC-SHA256) is by a key made on
+the board and kept there, and covers besides what the caller binds a session to: `auth` takes the client's address, so
+that a stolen cookie is of no use elsewhere, and the password's record, so that every session ends when it changes.
+
+Times are Unix seconds where the clock is set when a session begins (BASIS is "u"), else seconds since the board's start
+(BASIS is a number of that start). Each session is judged by the clock it began with: one of an earlier start of the
+board, or a time of day while nobody knows it, is over.
+
+The cookie is SameSite=Strict: nobody comes to a board by a link on somebody else's page, so Strict costs nothing here
+that Lax would spare.
+"""
+
+import os
+from binascii import hexlify, unhexlify
+
+from firmware.features.signing import is_equal, random_hex, sign_hex
+from firmware.http import cookies
+
+# A working day: then the password is asked for again.
+MAX_AGE_S = 12 * 3600
+# How far a clock that is corrected may go back without ending sessions.
+_SLACK_S = 60
+
+_KEY_BYTES = 32
+_ID_BYTES = 8
+# Sessions that were logged out are remembered until they would have expired. Beyond so many all sessions end.
+MAX_ENDED = 8
+# Longer ones are not ours.
+_MAX_BYTES = 256
+# Cookies of our name that are looked at: one, and what somebody may have planted beside it.
+_MAX_TRIES = 3
+
+_FILE = "sessions.json"
+
+
+class Session:
+    """A session that holds: `user` and `role` (text), `expires_s` from now, `id` (text)."""
+
+    def __init__(self, user, role, basis, expires, expires_s, id):
+        self.user = user
+        self.role = role
+        self.expires_s = expires_s
+        self.id = id
+        self._end = [id, basis, expires]
+
+
+class Sessions:
+    """Makes and reads session cookies.
+
+    `store` keeps the key: it has `load(name, default, is_sound)` and `save(name, document)`, as `board.storage`.
+    `unix_time()` returns seconds since 1970, or None while the clock is not set; `uptime_s()` seconds since the start,
+    which never go back. `secure`: clients come over TLS only.
+    """
+
+    def __init__(self, store, unix_time, uptime_s, secure=False, max_age_s=MAX_AGE_S):
+        self._store = store
+        self._unix_time = unix_time
+        self._uptime_s = uptime_s
+        self._secure = secure
+        self._max_age_s = max_age_s
+        self._boot = random_hex(4)
+        self._key = None
+        self._ended = None
+        # RFC 6265bis 4.1.3.2: with this prefix no other host and no page without TLS can plant one.
+        self.cookie = "__Host-limpet" if secure else "limpet"
+
+    def begin(self, user, role, bound_to):
+        """Return the value of a Set-Cookie field that begins a session, always a new one.
+
+        `user` and `role` are text without dots; `bound_to` (bytes) has to be the same when the cookie is read.
+        """
+        unix_s = self._unix_time()
+        basis, now = (self._boot, self._uptime_s()) if unix_s is None else ("u", unix_s)
+        fields = (user, role, basis, str(now), str(now + self._max_age_s), random_hex(_ID_BYTES))
+        payload = ".".join(fields)
+        return self._cookie(payload + "." + self._sign(payload, bound_to), self._max_age_s)
+
+    def read(self, field, bound_to):
+        """Return the Session that a Cookie field (bytes or None) has, or None."""
+        for value in cookies.get_all(field, self.cookie)[:_MAX_TRIES]:
+            session = self._read(value, bound_to)
+            if session:
+                return session
+        return None
+
+    def end(self, session):
+        """Let a session's cookie be worth nothing from now on, wherever it is. Raises OSError."""
+        self._load()
+        ended = [other for other in self._ended if self._left_s(other[1], other[2]) > 0]
+        if len(ended) >= MAX_ENDED:
+            self.end_all()
+        else:
+            self._save(self._key, ended + [session._end])
+
+    def end_all(self):
+        """End every session: they are signed with a new key. Raises OSError."""
+        self._save(os.urandom(_KEY_BYTES), [])
+
+    def clear(self):
+        """Return the value of a Set-Cookie field that has the browser forget its cookie."""
+        return self._cookie("", 0)
+
+    def _cookie(self, value, max_age_s):
+        return cookies.build(self.cookie, value, max_age_s, secure=self._secure, same_site="Strict")
+
+    def _read(self, value, bound_to):
+        """Return the Session of a cookie's value (text), or None."""
+        if len(value) > _MAX_BYTES:
+            return None
+        payload, _, signature = value.rpartition(".")
+        if not is_equal(signature.encode(), self._sign(payload, bound_to).encode()):
+            return None
+        user, role, basis, issued, expires, id = payload.split(".")
+        issued, expires = int(issued), int(expires)
+        left_s = self._left_s(basis, expires)
+        # One from the future was made while the clock was wrong.
+        if left_s <= 0 or left_s > expires - issued + _SLACK_S:
+            return None
+        for other in self._ended:
+            if other[0] == id:
+                return None
+        return Session(user, role, basis, expires, left_s, id)
+
+    def _left_s(self, basis, expires):
+        """Return the seconds until `expires`, 0 or less where that is over or cannot be known."""
+        now = self._unix_time() if basis == "u" else self._uptime_s() if basis == self._boot else None
+        return 0 if now is None else expires - now
+
+    def _sign(self, payload, bound_to):
+        self._load()
+        # No line end is in a payload that was signed: what is bound cannot be moved into it.
+        return sign_hex(self._key, payload.encode() + b"\n" + bound_to)
+
+    # -- what is kept
+
+    def _load(self):
+        if self._key is None:
+            document = self._store.load(_FILE, {"key": "", "ended": []}, _is_sound)
+            if document["key"]:
+                self._key = unhexlify(document["key"])
+                self._ended = document["ended"]
+            else:
+                self._make_key()
+
+    def _make_key(self):
+        try:
+            self.end_all()
+        except OSError as error:
+            print("limpet: the key of sessions cannot be saved, and lasts until the restart: %s" % error)
+
+    def _save(self, key, ended):
+        self._key = key
+        self._ended = ended
+        self._store.save(_FILE, {"key": hexlify(key).decode(), "ended": ended})
+
+
+def _is_sound(document):
+    """Tell whether a document is one of ours."""
+    key = document.get("key")
+    ended = document.get("ended")
+    if type(key) is not str or len(key) != 2 * _KEY_BYTES or type(ended) is not list:
+        return False
+    try:
+        unhexlify(key)
+    except ValueError:
+        return False
+    for item in ended:
+        if type(item) is not list or [type(part) for part in item] != [str, str, int]:
+            return False
+    return True

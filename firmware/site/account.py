@@ -1,0 +1,32 @@
+"""Log-in, password and tokens: the guard of what changes something, loaded by the first who wants to."""
+
+import firmware.board as board
+from firmware.board import clock, settings, storage
+from firmware.features.auth import Auth
+from firmware.features.sessions import Sessions
+from firmware.features.tokens import Tokens
+
+
+def _save_password(record):
+    settings.change(admin=record)
+
+
+_sessions = Sessions(storage, clock.unix_time, board.uptime_s)
+_auth = Auth(lambda: settings.current["admin"], _sessions, Tokens(storage), _save_password)
+
+app = _auth.app
+
+
+class _Guarded:
+    """Takes the hook that `protect` would hang before an application."""
+
+    def before(self, hook):
+        self.guard = hook
+
+
+def make_guard(private):
+    """Return the hook that refuses who may not; `private`: paths that take a log-in even to be read."""
+    guarded = _Guarded()
+    # The first password may be set over the network; with it, that is over.
+    _auth.protect(guarded, private, ("/api/password",))
+    return guarded.guard

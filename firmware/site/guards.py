@@ -1,0 +1,66 @@
+"""The guards of the shipped site: who may do what, and what was done. Each is a feature of its own.
+
+Without a password the network may only read: what changes something is refused, and the log says why. On a laptop its
+own browser may do everything. What few requests need is loaded by the first that does.
+"""
+
+import firmware.board as board
+from firmware.board import memory, settings, storage, tasks
+from firmware.features import headers, health, origins, ratelimit, requestid
+from firmware.features.log import Log
+
+# Paths that take a log-in even to be read, once there is a password.
+PRIVATE = ("/api/log", "/api/settings", "/api/tokens")
+
+# A page with its parts and a burst of clicks; ten a second for who goes on.
+PER_MINUTE = 600
+BURST = 120
+
+log = Log(board.uptime_s, store=storage)
+
+_guard = None
+
+
+def attach(app):
+    """Put the guards before an application, in the order a request meets them."""
+    requestid.attach(app)
+    log.attach(app)
+    health.attach(app, {"memory": _memory, "tasks": _tasks})
+    headers.protect(app)
+    if board.network_time:
+        # A laptop answers whom it likes as often as it can.
+        ratelimit.limit(app, PER_MINUTE, BURST)
+    origins.only_hosts(app, _names)
+    app.before(_protect)
+    app.lazy(("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens"), "firmware.site.account")
+
+
+def _protect(request):
+    """Let nobody write, open a WebSocket or read what is private who may not: loads the guard for those alone."""
+    global _guard
+    if request.method in origins.SAFE and request.field(b"upgrade") is None and not _is_private(request.path):
+        return None
+    if _guard is None:
+        from firmware.site.account import make_guard
+
+        _guard = make_guard(PRIVATE)
+    if request.method not in origins.SAFE:
+        origins.refuse_foreign(request)
+    return _guard(request)
+
+
+def _is_private(path):
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in PRIVATE)
+
+
+def _names():
+    name = settings.current["hostname"].lower()
+    return name, name + ".local"
+
+
+def _memory():
+    return "low" if memory.keeper and memory.keeper.step else None
+
+
+def _tasks():
+    return None if tasks.is_well() else "a task waits to be started again"
