@@ -7,7 +7,8 @@ import httpx
 import pytest
 import websockets
 
-MEMBERS = {"uptime_s", "temperature_c", "heap_free", "led"}
+COLUMNS = ["uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"]
+MEMBERS = set(COLUMNS)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_events_are_readings_with_their_numbers(server):
 def test_table_has_the_rows_that_are_asked_for(server):
     number = newest(server)["last"]
     rows = httpx.get(server.url + "api/readings.csv?rows=3", timeout=10).text.splitlines()
-    assert rows[0] == "number,uptime_s,temperature_c,heap_free,led"
+    assert rows[0] == ",".join(["number", *COLUMNS])
     assert len(rows) == 4 and int(rows[-1].split(",")[0]) >= number
     assert len(httpx.get(server.url + "api/readings.csv").text.splitlines()) >= 2
     assert httpx.get(server.url + "api/readings.csv?rows=0").status_code == 400

@@ -18,6 +18,7 @@ KINDS = {
 PAGES = sorted(path.name for path in WWW.iterdir())
 STATUS = {
     "firmware": {"name": str, "version": str},
+    "hostname": str,
     "python": {"implementation": str, "version": str},
     "board": str,
     "uptime_s": int,

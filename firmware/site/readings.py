@@ -1,6 +1,7 @@
 """The readings: what the board measures, once a second, live for who listens and held for a minute for who asks.
 
-A reading is {"uptime_s", "temperature_c", "heap_free", "led"}. The LED's switch makes one at once.
+A reading is {"uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"}: bytes free in both
+heaps, requests since the start. The LED's switch makes one at once.
 """
 
 import firmware.board as board
@@ -17,7 +18,7 @@ explain(app)
 feed = Feed(60)
 
 _INTERVAL_MS = 1000
-_COLUMNS = ("uptime_s", "temperature_c", "heap_free", "led")
+_COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led")
 
 # More than a year's: a number that somebody mistyped.
 _MAX_ROWS = 40000000
@@ -33,11 +34,15 @@ async def sample():
 
 def publish():
     """Take a reading now."""
+    idf = board.idf_heap()
     feed.publish(
         {
             "uptime_s": board.uptime_s(),
             "temperature_c": board.temperature_c(),
             "heap_free": board.heap()["free"],
+            "idf_free": idf and idf["free"],
+            "rssi_dbm": board.link.rssi() if board.link else None,
+            "requests": app.parent.server.requests,
             "led": board.led.on,
         }
     )

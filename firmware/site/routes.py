@@ -2,7 +2,7 @@
 
 import firmware.board as board
 from firmware import NAME, VERSION, App
-from firmware.board import clock, memory, recovery, tasks
+from firmware.board import clock, memory, recovery, settings, tasks
 from firmware.site import guards
 
 app = App()
@@ -14,6 +14,7 @@ def status(request):
     """Return how the board and the server are doing."""
     return {
         "firmware": {"name": NAME, "version": VERSION},
+        "hostname": settings.current["hostname"],
         "python": board.python(),
         "board": board.NAME,
         "uptime_s": board.uptime_s(),
