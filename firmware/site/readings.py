@@ -1,4 +1,4 @@
-"""The readings: what the board measures, once a second, live for who listens and held for a minute for who asks.
+"""The LED, and the readings: what the board measures once a second, live for who listens, held for a minute.
 
 A reading is {"uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"}: bytes free in both
 heaps, requests since the start. The LED's switch makes one at once.
@@ -55,6 +55,18 @@ def switch_led(wanted):
     board.led.on = wanted["on"]
     publish()
     return {"on": board.led.on}
+
+
+@app.get("/api/led")
+def led(request):
+    """Return whether the LED is on."""
+    return {"on": board.led.on}
+
+
+@app.put("/api/led")
+def set_led(request):
+    """Switch the LED. Raises 422 for anything but {"on": true} or {"on": false}."""
+    return switch_led(request.json)
 
 
 @app.get("/api/events")

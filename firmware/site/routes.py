@@ -1,4 +1,4 @@
-"""The shipped site: its status, its LED, its pages; and where its other parts are, loaded when they are asked for."""
+"""The shipped site: its status, its pages; and where its other parts are, loaded when they are asked for."""
 
 import firmware.board as board
 from firmware import NAME, VERSION, App
@@ -38,22 +38,8 @@ def _connections(server):
     return counts
 
 
-@app.get("/api/led")
-def led(request):
-    """Return whether the LED is on."""
-    return {"on": board.led.on}
-
-
-@app.put("/api/led")
-def set_led(request):
-    """Switch the LED. Raises 422 for anything but {"on": true} or {"on": false}."""
-    from firmware.site import readings
-
-    return readings.switch_led(request.json)
-
-
 app.lazy(("/users",), "firmware.site.users")
-app.lazy(("/api/events", "/api/readings", "/api/readings.csv", "/ws"), "firmware.site.readings")
+app.lazy(("/api/led", "/api/events", "/api/readings", "/api/readings.csv", "/ws"), "firmware.site.readings")
 app.lazy(("/files", "/api/files"), "firmware.site.files")
 app.lazy(("/api/settings", "/api/log", "/api/restart"), "firmware.site.system")
 app.lazy(("/metrics",), "firmware.site.watch")
