@@ -4,6 +4,7 @@ A .mpy needs no compiler's memory on the board, and native functions become mach
 architecture: "xtensawin" (ESP32, S2, S3), "rv32imc" (C2, C3, C6), "x64" and "x86" (the MicroPython of a laptop).
 
     compile_tree(source, target, arch) -> [files written]      compile_file(source, target, arch, name)
+    architecture(what a board's sys.implementation._mpy is) -> arch
 """
 
 from __future__ import annotations
@@ -17,9 +18,33 @@ from pathlib import Path
 # As on the board: without assertions, with the line numbers that a traceback shows.
 OPTIMISATION = "-O2"
 
+# What is compiled here (mpy-cross 1.20 and newer): py/persistentcode.h, MPY_VERSION and MPY_SUB_VERSION.
+VERSION = (6, 3)
+
+# py/persistentcode.h, MP_NATIVE_ARCH_*, in their order.
+ARCHITECTURES = (
+    *(None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
+    *("xtensa", "xtensawin", "rv32imc", "rv64imc"),
+)
+
 
 class CompileError(Exception):
     """A file that mpy-cross does not accept; the message says which, where and why."""
+
+
+def architecture(format: int) -> str:
+    """Return the architecture for a board whose `sys.implementation._mpy` is `format`.
+
+    Raises CompileError where no native code made here would run: another .mpy version, or none at all.
+    """
+    # Bits 0-7: version; 8-9: sub-version; 10-13: architecture; above, since MicroPython 1.27: its extensions.
+    version, index = (format & 0xFF, format >> 8 & 3), format >> 10 & 15
+    if version != VERSION:
+        needed, found = ("%d.%d" % pair for pair in (VERSION, version))
+        raise CompileError(f"the board's MicroPython takes .mpy files of version {found}, mpy-cross makes {needed}")
+    if not 0 < index < len(ARCHITECTURES):
+        raise CompileError("the board's MicroPython takes no native code, which Limpet's parser is made of")
+    return ARCHITECTURES[index]
 
 
 def compiler() -> str:

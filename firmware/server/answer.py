@@ -28,7 +28,7 @@ def send(slot, found, request, response, body):
         if response.length == STREAM:
             response = yield from _send_live(slot, found, request, response)
         if response.length != STREAM:
-            yield from _send_whole(slot, found, request, response)
+            response = yield from _send_whole(slot, found, request, response)
     finally:
         response.close()
         if server.hooked:
@@ -36,7 +36,9 @@ def send(slot, found, request, response, body):
 
 
 def _send_whole(slot, found, request, response):
+    """Send a response whose length is known. Return it, or the one sent because of an error."""
     common = slot.server.common
+    head_only = request.method == "HEAD" or response.status in NO_BODY
     if response.lines and not response.headers and type(response.body) is not bytes:
         yield from writer.send_file(slot, response, request.connection())
     else:
@@ -48,10 +50,14 @@ def _send_whole(slot, found, request, response):
             response.close()
             response = yield from failure(slot, found, request, error)
             head = response.head(common, request.connection())
-        rest = writer.send(slot, head, response, request.method == "HEAD" or response.status in NO_BODY)
+        rest = writer.send(slot, head, response, head_only)
         if rest:
             yield from rest
-    response.sent = len(response.body) if response.length is None else response.length
+    if head_only:
+        response.sent = 0
+    else:
+        response.sent = len(response.body) if response.length is None else response.length
+    return response
 
 
 def _send_live(slot, found, request, response):
