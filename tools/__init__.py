@@ -1,4 +1,7 @@
-"""The laptop's side of Limpet: one command line, `python3 -m tools`. CPython 3.9 or newer and nothing else."""
+"""The laptop's side of Limpet: one command line, `python3 -m tools`.
+
+CPython 3.9 or newer (flashing: 3.10), and what requirements-dev.txt installs.
+"""
 
 import pathlib
 

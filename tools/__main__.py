@@ -5,10 +5,25 @@ from __future__ import annotations
 import importlib
 import sys
 
+from tools import console
+
 # name: (what it does, the module whose `main(argv) -> int` does it; imported only when asked for)
 COMMANDS = {
     "bench": ("Measure the server: instructions, system calls and memory, beside other servers.", "tools.bench"),
+    "cert": ("Make a key and a certificate, so that the server can speak HTTPS.", "tools.cert"),
+    "deploy": ("Put Limpet on a board: what changed is sent, settings and data stay.", "tools.deploy"),
+    "devices": ("List the boards that are plugged in: port, chip, MicroPython.", "tools.devices"),
+    "doctor": ("Check cable, rights, chip, firmware, space, link and clock; say what to do.", "tools.doctor"),
+    "erase-data": ("Remove a board's settings and data.", "tools.erase"),
+    "flash": ("Put MicroPython on a board.", "tools.flash"),
     "interpreters": ("Show which MicroPython the tests run on; fetch it when there is none.", "tools.interpreters"),
+    "monitor": ("Show the board's console, and let keys go there.", "tools.monitor"),
+    "package": ("Write package.json anew, for `mpremote mip install`.", "tools.package"),
+    "pull": ("Save a board's settings and data here.", "tools.pull"),
+    "push": ("Put saved settings and data back on a board.", "tools.push"),
+    "run": ("Run a file on the board once, without storing it.", "tools.run"),
+    "serve": ("Serve from this machine, and start anew when a file changes.", "tools.serve"),
+    "size": ("Show what each file costs on a board: flash, and heap once imported.", "tools.size"),
 }
 
 
@@ -42,14 +57,16 @@ def main(argv: list[str]) -> int:
     try:
         return importlib.import_module(COMMANDS[argv[0]][1]).main(argv[1:])
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 1
+        console.complain("Interrupted.")
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has gone: nobody is left to tell
-        return 1
-    except OSError as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr)
-        return 1
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in ("tools", "firmware"):
+            raise
+        console.complain(f"{argv[0]}: no {error.name}: run `./tools/test` once, then use `.venv/bin/python -m tools`.")
+    except (console.Failure, OSError) as error:
+        console.complain(f"{argv[0]}: {error}")
+    return 1
 
 
 if __name__ == "__main__":
