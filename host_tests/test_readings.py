@@ -80,6 +80,18 @@ def test_socket_sends_readings_and_obeys(server):
     asyncio.run(asyncio.wait_for(converse(), 20))
 
 
+def test_bytes_are_no_commands(server):
+    async def converse():
+        async with websockets.connect(server.url.replace("http", "ws") + "ws") as socket:
+            await socket.send(b'{"led": {"on": true}}')
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                while True:
+                    await socket.recv()
+            assert closed.value.rcvd.code == 1003
+
+    asyncio.run(asyncio.wait_for(converse(), 20))
+
+
 def test_switched_led_shows_in_every_socket_at_once(server):
     async def converse():
         address = server.url.replace("http", "ws") + "ws"

@@ -24,6 +24,7 @@ OP_PONG = const(10)
 CLOSE_NORMAL = const(1000)
 CLOSE_GOING_AWAY = const(1001)
 CLOSE_PROTOCOL_ERROR = const(1002)
+CLOSE_UNSUPPORTED = const(1003)
 CLOSE_NO_STATUS = const(1005)  # never sent: what an empty close frame is read as
 CLOSE_BAD_DATA = const(1007)
 CLOSE_TOO_BIG = const(1009)

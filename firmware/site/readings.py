@@ -8,6 +8,7 @@ import firmware.board as board
 from firmware import App, HTTPError
 from firmware.features.feed import Feed
 from firmware.http.jsontext import loads
+from firmware.http.websocket import CLOSE_UNSUPPORTED
 from firmware.server import transport
 from firmware.site.problems import explain
 
@@ -114,6 +115,9 @@ async def live(request, socket):
     """Send every reading as JSON; take commands: {"led": {"on": true}} is answered with the LED's state or an error."""
     socket.follow(feed)
     async for message in socket:
+        if type(message) is not str:
+            await socket.close(CLOSE_UNSUPPORTED, "JSON is text.")
+            break
         try:
             await socket.send_json(_obey(message))
         except HTTPError as error:
@@ -121,7 +125,7 @@ async def live(request, socket):
 
 
 def _obey(message):
-    command = loads(message.encode() if type(message) is str else message)
+    command = loads(message.encode())
     if type(command) is not dict or len(command) != 1 or "led" not in command:
         raise HTTPError(422, 'Send {"led": {"on": true}}.')
     return {"led": switch_led(command["led"])}
