@@ -3,8 +3,9 @@
     await app.serve("0.0.0.0", 443, tls=Context("/data/tls"), redirect_port=80)
 
 The key and its certificate are what `python3 -m tools cert` makes: `cert.der` and `key.der` for MicroPython,
-`both.pem` for CPython. Each connection costs some 20 KB beyond what a plain one does, on an ESP32 outside of
-MicroPython's heap; a handshake there takes about a second of the only core that serves, so few begin at a time.
+`both.pem` for CPython. Each connection costs 43 KB beyond what a plain one does (mbedTLS with buffers of 16 KB, as on a
+laptop), on an ESP32 outside of MicroPython's heap; a handshake keeps the only core that serves busy, so few begin at a
+time.
 """
 
 from firmware.http.errors import HTTPError

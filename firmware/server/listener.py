@@ -61,6 +61,7 @@ class Server:
         self._name = b"Server: %s\r\n" % name.encode()
         self._socket = None
         self._tls = None
+        self.is_secure = False  # whether clients come over TLS
         self._redirect = None  # on the plain port, where there is TLS
         self._redirect_socket = None
         self._refused = []
@@ -74,6 +75,7 @@ class Server:
         """Begin to listen, in a running event loop. Raises OSError where the address is taken or is not ours."""
         self._socket = transport.listen(host, port)
         self._tls = tls
+        self.is_secure = tls is not None
         self.reactor = transport.reactor()
         if redirect_port:
             self._redirect_socket = transport.listen(host, redirect_port)

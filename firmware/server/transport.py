@@ -25,7 +25,7 @@ except (ImportError, AttributeError):
 HOT_MS = 30 if sys.platform == "esp32" else 0
 # Connections at once. lwIP on the ESP32 has some 10 sockets, and needs one each to listen, for DNS and for time.
 MAX_CONNECTIONS = 6 if sys.platform == "esp32" else 64
-# TLS handshakes at once: each is some 20 KB and a second of the ESP32.
+# TLS handshakes at once: each takes tens of KB, and keeps the ESP32 busy.
 MAX_HANDSHAKES = 2 if sys.platform == "esp32" else 16
 # Connections that wait for accept. asyncio's 5 drops the SYNs of a browser's burst; each costs a control block in lwIP.
 BACKLOG = 8 if sys.platform == "esp32" else 128

@@ -5,13 +5,14 @@ from firmware.board import clock, settings, storage
 from firmware.features.auth import Auth
 from firmware.features.sessions import Sessions
 from firmware.features.tokens import Tokens
+from firmware.site import guards
 
 
 def _save_password(record):
     settings.change(admin=record)
 
 
-_sessions = Sessions(storage, clock.unix_time, board.uptime_s)
+_sessions = Sessions(storage, clock.unix_time, board.uptime_s, secure=guards.root.server.is_secure)
 _auth = Auth(lambda: settings.current["admin"], _sessions, Tokens(storage), _save_password)
 
 app = _auth.app

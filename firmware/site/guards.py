@@ -18,11 +18,15 @@ BURST = 120
 
 log = Log(board.uptime_s, store=storage)
 
+root = None  # what is guarded
+
 _guard = None
 
 
 def attach(app):
     """Put the guards before an application, in the order a request meets them."""
+    global root
+    root = app
     requestid.attach(app)
     log.attach(app)
     health.attach(app, {"memory": _memory, "tasks": _tasks})
