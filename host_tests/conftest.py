@@ -19,6 +19,8 @@ hypothesis.settings.load_profile("limpet")
 
 MICROPYTHONS = ("amd64", "i386")
 
+LIVE = "host_tests/apps/live.py"
+
 locate = functools.lru_cache(interpreters.locate)
 
 
@@ -63,6 +65,21 @@ def pytest_generate_tests(metafunc):
 def server(server_interpreter):
     """main.py, running: one process for all tests of a module."""
     with Server(server_interpreter) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def live(server_interpreter):
+    """The application of all that goes on for long, running."""
+    with Server(server_interpreter, script=LIVE, heapsize="16m") as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["plain", "hooked"])
+def both(request, server_interpreter):
+    """The same without hooks, then with some."""
+    words = ["hooked"] if request.param == "hooked" else []
+    with Server(server_interpreter, *words, script=LIVE, heapsize="16m") as running:
         yield running
 
 

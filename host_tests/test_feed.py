@@ -5,25 +5,11 @@ import time
 
 import pytest
 
-from host_tests.servers import Server
 from host_tests.test_connection import Client, answers, ask, last, request
 from host_tests.test_listener import wait_until
 from host_tests.test_stream import LIVE, notes, state, stop, wait_for_note, wait_until_free
 
 RING = 8  # the application's, by default
-
-
-@pytest.fixture(scope="module")
-def live(server_interpreter):
-    with Server(server_interpreter, script=LIVE, heapsize="16m") as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["plain", "hooked"])
-def both(request, server_interpreter):
-    words = ["hooked"] if request.param == "hooked" else []
-    with Server(server_interpreter, *words, script=LIVE, heapsize="16m") as running:
-        yield running
 
 
 def publish(server, name, value, times=1, event=None):

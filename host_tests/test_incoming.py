@@ -9,26 +9,13 @@ import httpx
 import pytest
 
 from host_tests.apps.live import pattern
-from host_tests.servers import Server, read_response
+from host_tests.servers import read_response
 from host_tests.test_connection import Client, answers, chunked, last, request
 from host_tests.test_listener import wait_until
 from host_tests.test_stream import LIVE, notes, open_door, state, wait_for_note, wait_until_free
 
 MEGABYTE = b"".join(pattern(1_000_003))
 UNREAD = ["/put/unread/x", "/put/unread/plain/x", "/put/refused"]
-
-
-@pytest.fixture(scope="module")
-def live(server_interpreter):
-    with Server(server_interpreter, script=LIVE, heapsize="16m") as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["plain", "hooked"])
-def both(request, server_interpreter):
-    words = ["hooked"] if request.param == "hooked" else []
-    with Server(server_interpreter, *words, script=LIVE, heapsize="16m") as running:
-        yield running
 
 
 def digest(body):

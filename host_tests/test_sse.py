@@ -8,24 +8,10 @@ import pytest
 
 from firmware.features import sse
 from firmware.server.limits import SWEEP_MS
-from host_tests.servers import Server
 from host_tests.test_connection import Client, ask, request
 from host_tests.test_feed import RING, publish
 from host_tests.test_listener import wait_until
 from host_tests.test_stream import LIVE, cut_off, state, stop, wait_until_free
-
-
-@pytest.fixture(scope="module")
-def live(server_interpreter):
-    with Server(server_interpreter, script=LIVE, heapsize="16m") as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["plain", "hooked"])
-def both(request, server_interpreter):
-    words = ["hooked"] if request.param == "hooked" else []
-    with Server(server_interpreter, *words, script=LIVE, heapsize="16m") as running:
-        yield running
 
 
 class Parser:

@@ -9,27 +9,12 @@ import httpx
 import pytest
 
 from host_tests.apps.live import BLOCK, KINDS, pattern
-from host_tests.servers import Server
 from host_tests.test_connection import Client, answers, ask, last, request
 from host_tests.test_listener import wait_until
 
 LIVE = "host_tests/apps/live.py"
 # What both sides of a connection on loopback may hold, with much to spare, in blocks.
 HELD_BLOCKS = 12_000_000 // len(BLOCK)
-
-
-@pytest.fixture(scope="module")
-def live(server_interpreter):
-    with Server(server_interpreter, script=LIVE, heapsize="16m") as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["plain", "hooked"])
-def both(request, server_interpreter):
-    """The application without hooks and with some."""
-    words = ["hooked"] if request.param == "hooked" else []
-    with Server(server_interpreter, *words, script=LIVE, heapsize="16m") as running:
-        yield running
 
 
 def state(server):
