@@ -232,9 +232,10 @@ def test_connection_goes_on_behind_what_went_on_for_long(small):
             assert state(small)["live"] == 0
 
 
-# -- memory: what is there at the end is what was there before, but for a name or two
+# -- memory: what is there at the end is what was there before, but for a frame or two that happens to be alive. One
+# block of 32 bytes for each message or chunk would be 64 KB and more.
 
-FLAT_BYTES = 1536
+FLAT_BYTES = 4096
 
 
 @pytest.fixture(scope="module")
