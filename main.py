@@ -20,17 +20,19 @@ def main():
     app = application(is_safe)
     set_limits(app)
     port = options["port"] or settings.current["ports"]["http"]
-    tls_port = options["tls_port"] or settings.current["ports"]["https"]
+    # Safe mode has to come up without a certificate.
+    tls_port = options["tls_port"] or (None if is_safe else settings.current["ports"]["https"])
     try:
         board.run(live(app, options["host"], port, tls_port), transport.run)
     except OSError as error:
-        return complain(reason(error, options["host"], port))
+        text = reason(error, options["host"], port)
     except Exception as error:
         text = board.traceback(error)
-        recovery.note_crash(text)
-        return complain(text)
-    print("stopped")
-    return 0
+    else:
+        print("stopped")
+        return 0
+    recovery.note_crash(text)
+    return complain(text)
 
 
 def application(is_safe):
@@ -58,14 +60,11 @@ def set_limits(app):
 
 async def live(app, host, port, tls_port):
     """Run everything there is, until the server ends."""
-    tls = None
+    tls = redirect_port = None
     if tls_port:
-        from firmware.features.tls import Context
-
-        tls = Context(storage.folder + "/tls")
-        port, redirect_port = tls_port, port
-    else:
-        redirect_port = None
+        tls = certificate()
+        if tls:
+            port, redirect_port = tls_port, port
 
     def ready():
         print("http%s://%s/" % ("s" if tls else "", place(host, port)))
@@ -80,6 +79,19 @@ async def live(app, host, port, tls_port):
         await app.serve(host, port, ready, tls, redirect_port)
     finally:
         tasks.stop()
+
+
+def certificate():
+    """Return what makes connections secure, or None: a board is better reached without than not at all."""
+    from firmware.features.tls import Context
+
+    try:
+        return Context(storage.folder + "/tls")
+    except (OSError, ValueError) as error:
+        if not board.network_time:  # a laptop, whose user has asked for it
+            raise
+        print("limpet: no HTTPS, the certificate in %s/tls cannot be used: %r" % (storage.folder, error))
+        return None
 
 
 def place(host, port):

@@ -297,6 +297,18 @@ def test_pipelined_requests_in_pieces_of_any_size(kitchen):
     assert [answer.body for answer in got] == wanted
 
 
+def test_heads_around_the_length_of_a_slots_own_buffer_are_served_with_their_bodies(kitchen):
+    for length in (1000, 1022, 1023, 1024, 1025, 1026, 1100, 1151, 1152, 1153, 1500, 2048):
+        body = b"%d" % length * 300
+        fill = length - len(request("POST /echo", "X: ", body=body)) + len(body)
+        raw = request("POST /echo", "X: " + "x" * fill, body=body)
+        assert len(raw) - len(body) == length
+        parts = chunked("POST /echo", b"a", b"b" * 500, fields=["X: " + "x" * (fill - 20)])
+        first, second, third = answers(kitchen, raw + parts + last("GET /text"))
+        assert (first.status, first.body, second.body) == (200, body, b"a" + b"b" * 500), length
+        assert third.status == 200, length
+
+
 # -- requests in pieces
 
 PIECES = {

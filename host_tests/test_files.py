@@ -119,3 +119,35 @@ def test_slow_upload_that_is_cut_leaves_nothing(server, files, tmp_path):
     while stored(server):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_file_below_a_file_is_refused_at_any_depth(files, server):
+    files.put("a", content=b"1")
+    assert [files.put(name, content=b"2").status_code for name in ("a/b", "a/b/c", "a/b/c/d")] == [409] * 3
+    assert stored(server) == {"a"}
+
+
+def test_folders_are_not_nested_without_end(files, server):
+    assert files.put("d/" * 9 + "f", content=b"1").status_code == 400
+    assert files.put("d/" * 8 + "f", content=b"1").status_code == 201
+    assert httpx.get(server.url + "api/files").json()["files"] == [{"name": "d/" * 8 + "f", "size": 1}]
+
+
+def test_refused_upload_leaves_no_folders(files, server):
+    with server.connect() as connection:
+        head = b"PUT /files/new/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"
+        connection.sendall(head + b"n" * 4000)
+        deadline = time.monotonic() + 10
+        while "new" not in stored(server):
+            assert time.monotonic() < deadline
+    while stored(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_archive_beside_a_file_is_a_file_of_its_own(files):
+    files.put("log.txt", content=b"lines")
+    files.put("log.txt.gz", content=b"something else")
+    answer = files.get("log.txt", headers={"Accept-Encoding": "gzip"})
+    assert answer.content == b"lines" and "content-encoding" not in answer.headers
+    assert files.delete("log.txt", headers={"If-Match": answer.headers["etag"]}).status_code == 204

@@ -115,3 +115,38 @@ def test_restart_is_answered_first(start_server):
     server = start_server()
     assert httpx.post(server.url + "api/restart").status_code == 202
     assert server.process.wait(10) == 75
+
+
+def test_settings_never_touch_the_password(start_server):
+    server = start_server()
+    made = "pbkdf2-sha256$5000$" + "ab" * 16 + "$" + "cd" * 32
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        early = client.get("api/settings?download=1").json()
+        client.put("api/password", json={"new": "correct horse"})
+        client.post("api/login", json={"password": "correct horse"})
+        for admin in (False, True, None, made, "pbkdf2-sha256$5000$nothex$nothex"):
+            assert client.put("api/settings", json={**early, "admin": admin}).status_code == 200
+            assert client.get("api/session").json()["password_set"] is True
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        assert client.post("api/login", json={"password": "correct horse"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"ports": {"http": 80, "https": 80}}, "ports.https"),
+        ({"limits": {"connections": 2}}, "limits.connections"),
+        ({"limits": {"body_bytes": 1000}}, "limits.body_bytes"),
+    ],
+)
+def test_settings_that_would_lock_the_owner_out_are_refused(server, change, path):
+    settings = httpx.get(server.url + "api/settings").json()
+    answer = httpx.put(server.url + "api/settings", json={**settings, **change})
+    assert (answer.status_code, set(answer.json()["error"]["fields"])) == (422, {path})
+
+
+def test_every_error_names_the_request(server):
+    wrong = {"POST /api/login": "Content-Type: application/json", "POST /users": "Transfer-Encoding: gzip"}
+    for line, field in wrong.items():
+        answer = ask(server, line, field, "X-Request-ID: mine-2", "Accept: application/json")
+        assert answer.header("x-request-id") == json.loads(answer.body)["error"]["request_id"] == "mine-2"

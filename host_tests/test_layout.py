@@ -20,7 +20,7 @@ BELOW = {
 # All that the protocol needs of either interpreter.
 LIBRARY = {"array", "binascii", "json", "micropython", "hashlib", "random", "os"}
 # Of the server; the rest is transport's.
-KNOWS_INTERPRETERS = {FIRMWARE / "server" / "transport.py"}
+KNOWS_INTERPRETERS = {FIRMWARE / "server" / "transport.py", FIRMWARE / "server" / "cpython.py"}
 # What a file tries to import, and does without.
 TRIED = {"native.py": ("micropython",), "tls.py": ("tls", "ssl"), "radio.py": ("network",)}
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from firmware.http.errors import HTTPError
 from firmware.http.urls import decode_path, quote
-from firmware.server.router import Router, allow, choose
+from firmware.server.methods import allow, choose
+from firmware.server.router import Router
 from host_tests.vectors import router as vectors
 from host_tests.vectors.router import look_up
 

@@ -96,6 +96,7 @@ def test_websocket_goes_through(secure, trust):
         ("limpet.local", "/json?a=1&b", "https://limpet.local:{port}/json?a=1&b"),
         ("127.0.0.1:80", "/", "https://127.0.0.1:{port}/"),
         ("[::1]:80", "/%C3%BC", "https://[::1]:{port}/%C3%BC"),
+        ("limpet.local", "http://limpet.local/a?b=1", "https://limpet.local:{port}/a?b=1"),
         ("limpet.local", "//evil.example/", "https://limpet.local:{port}//evil.example/"),
     ],
 )
@@ -107,9 +108,10 @@ def test_plain_port_redirects(secure, host, target, location):
     assert (answer.status, answer.header("location")) == (301, location.format(port=secure.port))
 
 
-def test_plain_port_refuses_what_is_no_request(secure):
+@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"GET x HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_plain_port_refuses_what_is_no_request(secure, data):
     with socket.create_connection(("127.0.0.1", secure.plain_port), timeout=10) as connection:
-        connection.sendall(b"nonsense\r\n\r\n")
+        connection.sendall(data)
         assert read_response(connection).status == 400
 
 
@@ -120,13 +122,13 @@ def test_browser_follows_the_redirect(secure, folder):
 
 def test_plain_request_on_the_secure_port_harms_nobody(secure, trust):
     for data in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"\x00" * 100, b""):
-        with socket.create_connection(("127.0.0.1", secure.port), timeout=10) as connection:
-            # It may be reset at any time: bytes that nobody could read are left.
-            with contextlib.suppress(OSError):
-                connection.sendall(data)
-                connection.shutdown(socket.SHUT_WR)
-                while connection.recv(1000):
-                    pass
+        # It may be reset at any time: bytes that nobody could read are left.
+        connection = socket.create_connection(("127.0.0.1", secure.port), timeout=10)
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1000):
+                pass
     assert httpx.get(secure.address + "json", verify=trust).json() == {"hello": "world"}
 
 

@@ -9,24 +9,25 @@ import gc
 
 import firmware.board as board
 from firmware.board import recovery, settings
+from firmware.http.native import const
 
-_TURN_MS = 1000
+_TURN_MS = const(1000)
 # To count what is free takes 3 ms a turn in a heap of 100 KB: a larger one is looked at more rarely.
-_LOOK_BYTES = 262144
+_LOOK_BYTES = const(262144)
 
 # A handler may hold a body of 8 KiB; and a small heap is used up to its last part.
-_LOW_BYTES = 8192
-_LOW_SHARE = 16
+_LOW_BYTES = const(8192)
+_LOW_SHARE = const(16)
 # A connection's send buffer is 5.7 KB and a Wi-Fi frame 1.6 KB: with less than this TCP stalls.
-_LOW_IDF_BYTES = 12288
-_LOW_IDF_BLOCK_BYTES = 4096
+_LOW_IDF_BYTES = const(12288)
+_LOW_IDF_BLOCK_BYTES = const(4096)
 
 # Garbage is collected at a quiet moment once this share of the heap was allocated, and at any moment after the second.
-_QUIET_SHARE = 16
-_BUSY_SHARE = 4
+_QUIET_SHARE = const(16)
+_BUSY_SHARE = const(4)
 
 # Clients that are there give their memory back within 10 s of silence: three times that in vain is the end.
-_RESET_LOOKS = 30
+_RESET_LOOKS = const(30)
 
 WELL = 0
 SHEDDING = 1

@@ -42,8 +42,10 @@ SCHEMA = {
     "ports": {"http": ("int", 80, 1, 65535), "https": ("int?", None, 1, 65535)},
     # Null: what the server has of its own (server/limits.py). lwIP has some ten sockets, two of them for other things.
     "limits": {
-        "connections": ("int?", None, 1, 8),
-        "body_bytes": ("int?", None, 512, 65536),
+        # A page with its live connection open needs two more.
+        "connections": ("int?", None, 3, 8),
+        # The settings themselves have to fit.
+        "body_bytes": ("int?", None, 4096, 65536),
         "head_ms": ("int?", None, 1000, 60000),
         "silence_ms": ("int?", None, 1000, 120000),
         "idle_ms": ("int?", None, 500, 120000),
@@ -104,6 +106,8 @@ def _object(row, value, path, old, wrong, is_lax):
             read[name] = list(inner[1]) if type(inner[1]) is list else inner[1]
     if not wrong and "gateway" in row:
         _check_address(read, path, wrong)
+    if not wrong and "https" in row and read["https"] == read["http"]:
+        wrong[path + "https"] = "This is the port of http."
     return read
 
 
@@ -241,8 +245,14 @@ def _check_key(value):
 
 def _check_hash(value):
     words = value.split("$") if type(value) is str and len(value) < 256 else ()
-    # A password in plain text must never get here by mistake.
-    if len(words) != 4 or words[0] != "pbkdf2-sha256" or not _is_of(words[1], _DIGITS) or not all(words):
+    # A password in plain text must never get here by mistake; and a hash that none fits would lock everybody out.
+    if (
+        len(words) != 4
+        or words[0] != "pbkdf2-sha256"
+        or not (0 < len(words[1]) < 6 and _is_of(words[1], _DIGITS))
+        or not (words[2] and len(words[2]) % 2 == 0 and len(words[3]) == 64)
+        or not _is_of(words[2] + words[3], "abcdefABCDEF" + _DIGITS)
+    ):
         return "This is a salted hash, pbkdf2-sha256$ITERATIONS$SALT$HASH."
 
 

@@ -39,7 +39,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 BASIC = 'Basic realm="Limpet", charset="UTF-8"'
 BEARER = 'Bearer realm="Limpet"'
 
-_UNSET = "No password is set: until one is, on the setup page, this is closed to the network."
+_UNSET = "Until a password is set, on the board's page or with PUT /api/password, this is closed to the network."
 
 # Who sends Basic sends the password with every request: the last clients whose password was verified need not wait for
 # it again. It is kept as an HMAC by a key that never leaves the RAM.
@@ -74,6 +74,7 @@ class Auth:
         self._verified = []
         self._is_busy = False
         self._is_told = False
+        self.log = None  # a `log.Log`, told why nothing may be written
 
     @property
     def app(self):
@@ -151,7 +152,10 @@ class Auth:
     def _tell(self):
         if not self._is_told:
             self._is_told = True
-            print("limpet: nothing can be changed over the network: no password is set")
+            reason = "nothing can be changed over the network: no password is set"
+            print("limpet:", reason)
+            if self.log:
+                self.log.warning(reason)
 
     # -- who is it
 

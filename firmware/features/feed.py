@@ -37,6 +37,7 @@ class Feed:
         self._ring = [None] * size
         self._watchers = []  # what is woken by each value: connections, signals
         self._signals = []  # those of tasks
+        self._ticker = None  # the task that looks at their time
         self._ticks = 0
         self._json = b""  # the newest value's, once somebody asked
         self._json_of = 0
@@ -106,8 +107,8 @@ class Feed:
         """Await `newer(since)`; it is empty where `wait_ms` have passed without anything."""
         last_tick = self._ticks + wait_ms // SWEEP_MS + 1
         signal = live.Signal()
-        if not self._signals:
-            asyncio.create_task(self._tick())
+        if self._ticker is None or self._ticker.done():
+            self._ticker = asyncio.create_task(self._tick())
         self._signals.append(signal)
         self._watchers.append(signal)
         try:

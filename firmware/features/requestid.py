@@ -24,6 +24,7 @@ _counter = 0
 
 def attach(app):
     """Give every request of `app` an `id`, and every response to one the field X-Request-ID."""
+    app.id_of = id_of
     app.before(_begin)
     app.after(_echo)
 

@@ -9,10 +9,13 @@ time.
 """
 
 from firmware.http.errors import HTTPError
+from firmware.http.layout import FLAGS
 from firmware.http.message import Request, Response
+from firmware.http.native import const
 from firmware.http.parser import scan
 from firmware.server import answer, reader, writer
-from firmware.server.transport import READ, no_delay
+from firmware.server.connection import NEW
+from firmware.server.transport import MAX_HANDSHAKES, READ, accept, no_delay
 
 try:
     from tls import PROTOCOL_TLS_SERVER, SSLContext
@@ -20,6 +23,9 @@ try:
     ssl = None
 except ImportError:
     import ssl
+
+# Who has not asked for anything this long after accept was done with its handshake, and waits: a browser's spare.
+_HANDSHAKE_SWEEPS = const(4)
 
 
 class Context:
@@ -40,6 +46,11 @@ class Context:
         no_delay(sock)
         secure = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         return Secure(secure) if ssl else secure
+
+    def is_busy(self, server):
+        """Tell whether as many handshakes go on as may."""
+        since = server.clock + server.limits.head_sweeps - _HANDSHAKE_SWEEPS
+        return sum(slot.want is NEW and slot.deadline > since for slot in server.slots) >= MAX_HANDSHAKES
 
     def redirect(self, server, port):
         """Return what listens on the plain port, and sends everybody to the secure one."""
@@ -84,7 +95,13 @@ class Redirect:
 
     def ready(self):
         """Accept one client; called by the reactor."""
-        self._server.ready_for(self)
+        server = self._server
+        try:
+            # The setup page has to open by itself, and phones look for it without TLS.
+            server.place(accept(server.redirect_socket), self if server.app is server.first else None)
+        except Exception as error:
+            # It is tried again with the next one; the other port keeps the server from spinning.
+            server.log_error("accept", error)
 
     def converse(self, slot):
         """Answer one request with 301 (RFC 9110 15.4.2), and close."""
@@ -94,6 +111,8 @@ class Redirect:
         while True:
             head_end = scan(slot.buffer, 0, end, slot.marks) if end else 0
             if head_end or end >= server.limits.head_bytes:
+                break
+            if end == len(slot.view) and not reader.enlarge(slot, server.limits.head_bytes, end):
                 break
             got = slot.sock.readinto(slot.view[end:])
             if got == 0:
@@ -107,13 +126,21 @@ class Redirect:
             yield from answer.refuse(slot, HTTPError(-head_end if head_end < 0 else 431))
             return
         slot.request = request = Request(slot)
+        try:
+            request.frame(slot.marks[FLAGS])
+            response = self._response(request)
+        except HTTPError as error:
+            yield from answer.refuse(slot, error, request)
+            return
         request.end()
-        response = self._response(request)
         yield from writer.push(slot, response.head(server.common, request.connection()))
         yield from reader.linger(slot, end > head_end)
 
     def _response(self, request):
-        host = request.headers.get("host") or ""
+        host = request.headers.get("host")
+        if not host:
+            # HTTP/1.0 need not name one.
+            raise HTTPError(400, "Use https.")
         colon = host.rfind(":")
         if colon > host.rfind("]"):
             host = host[:colon]

@@ -91,6 +91,19 @@ _NUMBER = const(0x4F)  # the first state of numbers
 _EXPONENT = const(0x57)  # the last state of all
 
 
+def parse_body(kind, raw):
+    """Return the value of a body of the Content-Type `kind` (text or None).
+
+    Raises 415 where that is not JSON, 400 as `loads` does.
+    """
+    from firmware.http.accept import media_type
+
+    kind = media_type(kind) or ""
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise HTTPError(415, "The body has to be JSON, with Content-Type: application/json.")
+    return loads(raw)
+
+
 def loads(raw):
     """Return the value of the JSON text `raw` (bytes or bytearray).
 

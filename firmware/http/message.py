@@ -115,12 +115,9 @@ class Request:
     def json(self):
         """The body as a JSON value. Raises 415 where its type is not JSON, 400 where it is not valid."""
         if self._json is None:
-            from firmware.http import accept, jsontext
+            from firmware.http.jsontext import parse_body
 
-            kind = accept.media_type(self.headers.get("content-type")) or ""
-            if kind != "application/json" and not kind.endswith("+json"):
-                raise HTTPError(415, "The body has to be JSON, with Content-Type: application/json.")
-            self._json = (jsontext.loads(self.body),)
+            self._json = (parse_body(self.headers.get("content-type"), self.body),)
         return self._json[0]
 
     @property

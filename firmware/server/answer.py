@@ -50,6 +50,7 @@ def _send_whole(slot, found, request, response):
             response.close()
             response = yield from failure(slot, found, request, error)
             head = response.head(common, request.connection())
+            head_only = request.method == "HEAD"
         rest = writer.send(slot, head, response, head_only)
         if rest:
             yield from rest
@@ -124,6 +125,8 @@ def before(slot, found, request):
             result = yield from settle(slot, hook(request))
             if result is not None:
                 return result
+    except reader.Lost:
+        raise
     except Exception as error:
         return (yield from failure(slot, found, request, error))
     return None
@@ -136,6 +139,8 @@ def _after(slot, found, request, response):
             if result is not None and result is not response:
                 yield from _discard(slot, response)
                 response = to_response(result)
+        except reader.Lost:
+            raise
         except Exception as error:
             yield from _discard(slot, response)
             response = yield from failure(slot, found, request, error)
@@ -176,6 +181,8 @@ def failure(slot, found, request, error):
             for name, value in (error.headers or {}).items():
                 response.set_header(name, value)
             return response
+        except reader.Lost:
+            raise
         except Exception as second:
             slot.server.log_error("error page", second)
     return _plain_page(error, request)
@@ -190,6 +197,8 @@ def _plain_page(error, request):
 
 def refuse(slot, error, request=None):
     """Answer what could not be framed: nobody knows where a next request would start."""
+    if request and slot.server.app.id_of:
+        slot.server.app.id_of(request)
     response = _plain_page(error, request)
     if request and slot.server.hooked:
         response = yield from _after(slot, None, request, response)

@@ -19,6 +19,7 @@ class App(Router):
     parent = None
     server = None
     log = None  # a `features.log.Log`, told of errors
+    id_of = None  # gives a request its `id`, where `features.requestid` is attached
 
     def __init__(self):
         super().__init__()

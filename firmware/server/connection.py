@@ -18,7 +18,7 @@ from firmware.http.native import const
 from firmware.http.parser import METHODS, new_marks, scan
 from firmware.server import answer, reader, transport, writer
 from firmware.server.reader import Lost
-from firmware.server.router import Streaming, choose, choose_unrouted
+from firmware.server.router import Streaming, choose
 
 DONE = 0
 READ = transport.READ
@@ -45,14 +45,12 @@ JSON_BYTES = 1024 + 160  # with a head that has a date, without the server's nam
 
 # An endpoint's answers have few different lengths: their heads' last lines are kept.
 _MAX_LENGTHS = const(16)
-
 # What follows `Content-Length: ` in their heads.
 _LENGTH = b"%d\r\n\r\n"
 _LAST = b"%d\r\nConnection: close\r\n\r\n"
 
-# Room behind the longest head for a body's framing to be read into while the head still stands.
-_SPARE = 128
-
+# What a slot's own buffer is for: all heads but those with many cookies, which get a larger one (`reader.enlarge`).
+_USUAL_HEAD_BYTES = const(1024)
 
 # What the script uses at every request, for it to take at once.
 _TOOLS = (scan, bytes, type, len, dict, Request, encode_json, METHODS, IDLE)
@@ -64,7 +62,7 @@ class Connection:
     def __init__(self, server):
         limits = server.limits
         self.server = server
-        self.buffer = bytearray(limits.head_bytes + _SPARE)
+        self.buffer = bytearray(min(limits.head_bytes, _USUAL_HEAD_BYTES) + reader.SPARE)
         self.view = memoryview(self.buffer)
         self.marks = new_marks(limits.target_bytes, limits.fields)
         self.sock = None
@@ -75,6 +73,7 @@ class Connection:
         self.task = None  # awaits what a handler gave
         self._watched = 0
         self._redirect = None
+        self._has_begun = False  # the task
         self._cause = None  # why the task was cancelled
         self._waits = False  # whether `ready` may go on
         self._script = self._run()
@@ -118,7 +117,9 @@ class Connection:
     def _cancel(self, cause):
         self._cause = cause
         self.request.end()
-        self.task.cancel()
+        # A task that never began would be dropped, and nobody bring the script on: it ends itself at its first step.
+        if self._has_begun:
+            self.task.cancel()
 
     def address(self):
         """Return the client's address as text."""
@@ -131,7 +132,9 @@ class Connection:
             self._watched = 0
         if self.sock:
             self.sock.close()
-        if self.task:
+        if self.task and not self._has_begun:
+            self._cause = self._cause or Lost()
+        elif self.task:
             try:
                 self.task.cancel()
             except RuntimeError:
@@ -167,10 +170,14 @@ class Connection:
         elif mode == 0 and want is not HOLD:
             self._waits = False
             self._cause = None
+            self._has_begun = False
             self.task = asyncio.create_task(self._wait_for(want))
 
     async def _wait_for(self, pending):
+        self._has_begun = True
         try:
+            if self._cause:
+                raise asyncio.CancelledError
             value = await transport.settled(pending)
         except asyncio.CancelledError:
             self.task = None
@@ -186,6 +193,7 @@ class Connection:
     # -- the script
 
     def _run(self):
+        buffer, view = self.buffer, self.view
         while True:
             sock, self.peer = yield DONE
             self.sock = sock
@@ -210,6 +218,7 @@ class Connection:
                     self.server.reactor.watch(sock, self, 0)
                     self._watched = 0
                 self.sock = None
+                self.buffer, self.view = buffer, view
                 sock.close()
 
     def _converse(self, sock):
@@ -217,10 +226,10 @@ class Connection:
         server = self.server
         limits = server.limits
         head_bytes = limits.head_bytes
+        room = min(head_bytes, _USUAL_HEAD_BYTES)
         idle_sweeps = limits.idle_sweeps
         literals = server.app.literals
-        buffer = self.buffer
-        view = self.view
+        buffer, view = self.buffer, self.view
         marks = self.marks
         json_view = server.json_view
         lengths = server.json_lengths
@@ -233,7 +242,13 @@ class Connection:
         self.deadline = server.clock + limits.head_sweeps
         while True:
             head_end = look(buffer, 0, end, marks) if end else 0
-            while not 0 < head_end <= head_bytes:
+            while not 0 < head_end <= room:
+                if room < head_bytes and (head_end or end) > room:
+                    if not reader.enlarge(self, head_bytes, end):
+                        yield from answer.refuse(self, HTTPError(503, "Out of memory.", {"Retry-After": "1"}))
+                        return
+                    buffer, view, room = self.buffer, self.view, head_bytes
+                    continue
                 if head_end or end >= head_bytes:
                     yield from answer.refuse(self, HTTPError(-head_end if head_end < 0 else 431))
                     return
@@ -283,10 +298,10 @@ class Connection:
                 if result is None:
                     if found:
                         route = found[1]
-                        handler = route[method] if method in route else choose(route, method)
+                        handler = route[method] if method in route else choose(route, request)
                         params = found[2]
                     else:
-                        handler = choose_unrouted(request)
+                        handler = choose(None, request)
                         params = None
                     if body:
                         if kind_of(handler) is Streaming:

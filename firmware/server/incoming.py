@@ -5,8 +5,8 @@ What the handler has not asked for is not read: the client waits, which is all t
 
 from firmware.http.errors import HTTPError
 from firmware.server import transport
-from firmware.server.live import Signal
 from firmware.server.reader import Lost, keep
+from firmware.server.signal import Signal
 
 # Parts that come without a wait, then the others have their turn.
 _BURST = 8

@@ -46,8 +46,7 @@ class Limits:
             # Positions in a head are 16 bits wide.
             if value > 0xFE00 and name in ("head_bytes", "target_bytes") or value > 0x1000 and name == "fields":
                 raise ValueError("limit %s is too high: %d" % (name, value))
-        if self.connections > 1:
-            self.long_lived = min(self.long_lived, self.connections - 1)
+        self.long_lived = min(self.long_lived, self.connections - 1)
         self.head_sweeps = self.head_ms // SWEEP_MS + 1
         self.silence_sweeps = self.silence_ms // SWEEP_MS + 1
         self.ping_sweeps = self.ping_ms // SWEEP_MS + 1

@@ -10,29 +10,23 @@ import time
 
 from firmware.http.dates import format_date
 from firmware.http.message import JSON, Response
+from firmware.http.native import const
 from firmware.server import transport
 from firmware.server.connection import DONE, HOLD, IDLE, JSON_BYTES, NEW, POLL, WAIT, Connection
 from firmware.server.limits import SWEEP_MS
 from firmware.server.writer import OUT_BYTES
 
 # An accept that fails for want of descriptors or memory fails again at once: wait, twice as many sweeps each time.
-_MAX_BACKOFF_SWEEPS = 8
-
-# Who has not asked for anything this long after accept was done with its handshake, and waits: a browser's spare.
-_HANDSHAKE_SWEEPS = 4
+_MAX_BACKOFF_SWEEPS = const(8)
 
 # Refused clients that are held for a sweep, so that closing does not reset the 503 away before it is read.
-_MAX_REFUSED = 2
+_MAX_REFUSED = const(2)
 
 # What a refused client may have sent: some 40 KB are taken, more resets the connection as it deserves.
-_MAX_DISMISS_READS = 16
-
-# How long requests under way may take to end when the server stops.
-_DRAIN_MS = 2000
-_DRAIN_STEP_MS = 50
+_MAX_DISMISS_READS = const(16)
 
 # A clock that shows an earlier year was never set.
-_FIRST_YEAR = 2024
+_FIRST_YEAR = const(2024)
 
 
 class Server:
@@ -43,7 +37,7 @@ class Server:
         limits.settle()
         # The buffers are the largest blocks there will ever be: what the imports left is out of their way.
         gc.collect()
-        self.app = app
+        self.app = self.first = app
         self.limits = limits
         self.clock = 1  # sweeps since the start
         self.live = 0  # long-lived connections
@@ -63,7 +57,7 @@ class Server:
         self._tls = None
         self.is_secure = False  # whether clients come over TLS
         self._redirect = None  # on the plain port, where there is TLS
-        self._redirect_socket = None
+        self.redirect_socket = None
         self._refused = []
         self._accept_again = 0  # the sweep to accept at, while that fails
         self._backoff_sweeps = 1
@@ -78,9 +72,9 @@ class Server:
         self.is_secure = tls is not None
         self.reactor = transport.reactor()
         if redirect_port:
-            self._redirect_socket = transport.listen(host, redirect_port)
+            self.redirect_socket = transport.listen(host, redirect_port)
             self._redirect = tls.redirect(self, port)
-            self.reactor.watch(self._redirect_socket, self._redirect, transport.READ)
+            self.reactor.watch(self.redirect_socket, self._redirect, transport.READ)
         self.reactor.watch(self._socket, self, transport.READ)
 
     async def serve(self):
@@ -95,46 +89,34 @@ class Server:
                     gc.collect()
                     self.log_error("sweep", error)
         except asyncio.CancelledError:
-            await self._drain()
+            # Loaded when it is time.
+            from firmware.server.drain import drain
+
+            await drain(self)
             raise
         finally:
             self.close()
 
-    async def _drain(self):
-        """Take nobody new, and give requests under way a moment to be answered."""
-        self._close_listener()
-        self.draining = self.is_special = True
-        for slot in self.slots:
-            if slot.sock and slot.want in (IDLE, NEW, WAIT, POLL, HOLD):
-                slot.interrupt()
-        for _ in range(_DRAIN_MS // _DRAIN_STEP_MS):
-            if not any(slot.sock for slot in self.slots):
-                return
-            await transport.sleep_ms(_DRAIN_STEP_MS)
-        for slot in self.slots:
-            slot.abort()
-        # What was cancelled has a turn to end in order.
-        await transport.sleep_ms(_DRAIN_STEP_MS)
-
     def close(self):
         """Stop at once: close every socket, cancel every task."""
-        self._close_listener()
+        self.stop_listening()
         for slot in self.slots:
             slot.abort()
         for _, sock in self._refused:
             sock.close()
         self.slots = self._refused = ()
 
-    def _close_listener(self):
+    def stop_listening(self):
+        """Take nobody new."""
         if self._socket:
             if not self._accept_again:
                 self.reactor.watch(self._socket, self, 0)
             self._socket.close()
             self._socket = None
-        if self._redirect_socket:
-            self.reactor.watch(self._redirect_socket, self._redirect, 0)
-            self._redirect_socket.close()
-            self._redirect_socket = None
+        if self.redirect_socket:
+            self.reactor.watch(self.redirect_socket, self._redirect, 0)
+            self.redirect_socket.close()
+            self.redirect_socket = None
 
     # -- accepting
 
@@ -146,40 +128,24 @@ class Server:
         except Exception:
             self._back_off(MemoryError("no room for another client"))
 
-    def ready_for(self, redirect):
-        """Accept one client of the plain port."""
-        try:
-            sock, peer = transport.accept(self._redirect_socket)
-            slot = self._free_slot() or self._evict()
-            if slot:
-                slot.start((sock, peer), redirect)
-            else:
-                self._refuse(sock)
-        except Exception as error:
-            # It is tried again with the next one; the other port keeps the server from spinning.
-            self.log_error("accept", error)
-
-    def _is_busy(self):
-        """Tell whether as many TLS handshakes go on as may; then wait for the next sweep."""
-        since = self.clock + self.limits.head_sweeps - _HANDSHAKE_SWEEPS
-        if sum(1 for slot in self.slots if slot.want is NEW and slot.deadline > since) < transport.MAX_HANDSHAKES:
-            return False
-        self.reactor.watch(self._socket, self, 0)
-        self._accept_again = self.clock + 1
-        return True
-
     def _admit(self):
-        if self._tls and self._is_busy():
+        if self._tls and self._tls.is_busy(self):
+            # Until the next sweep.
+            self._pause(1)
             return
         client = self._accept()
         if client:
             self._backoff_sweeps = 1
             self.counters["accepted"] += 1
-            slot = None if self.refusing else self._free_slot() or self._evict()
-            if slot:
-                slot.start(client)
-            else:
-                self._refuse(client[0])
+            self.place(client)
+
+    def place(self, client, redirect=None):
+        """Give `client`, a (socket, peer), a slot, for `redirect` to talk to where there is one; or refuse it."""
+        slot = None if self.refusing else self._free_slot() or self._evict()
+        if slot:
+            slot.start(client, redirect)
+        else:
+            self._refuse(client[0])
 
     def _accept(self):
         try:
@@ -191,10 +157,13 @@ class Server:
     def _back_off(self, error):
         """Take nobody for a while: descriptors or memory are out, and would be again at once."""
         gc.collect()
-        self.reactor.watch(self._socket, self, 0)
-        self._accept_again = self.clock + self._backoff_sweeps
+        self._pause(self._backoff_sweeps)
         self._backoff_sweeps = min(2 * self._backoff_sweeps, _MAX_BACKOFF_SWEEPS)
         self.log_error("accept", error)
+
+    def _pause(self, sweeps):
+        self.reactor.watch(self._socket, self, 0)
+        self._accept_again = self.clock + sweeps
 
     def _free_slot(self):
         for slot in self.slots:
@@ -289,6 +258,7 @@ class Server:
         if 0 < self._accept_again <= self.clock:
             self._accept_again = 0
             self.reactor.watch(self._socket, self, transport.READ)
+        self.reactor.renew()
         self._prepare()
 
     def _prepare(self):

@@ -13,26 +13,20 @@ take at once is left to the script, which keeps the deadline. So nobody waits fo
 import asyncio
 
 from firmware.http.errors import HTTPError
+from firmware.http.native import const
 from firmware.server import transport, writer
 from firmware.server.connection import HOLD, WAIT
 from firmware.server.reader import Lost
+from firmware.server.signal import Signal
 from firmware.server.writer import PAUSE
 
 # Writes that need not wait, then the others have their turn.
-_BURST = 8
+_BURST = const(8)
 
 # A stopped task may have something to await in its `finally`.
-_STOP_SWEEPS = 4
+_STOP_SWEEPS = const(4)
 
 _RETRY_AFTER = {"Retry-After": "5"}
-
-
-class Signal(asyncio.Event):
-    """What tasks wait for, and a reactor's `ready` sets."""
-
-    def ready(self):
-        """Wake who waits."""
-        self.set()
 
 
 def body_of(response, request):

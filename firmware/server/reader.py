@@ -5,20 +5,39 @@ raise Lost where the client is gone.
 """
 
 from firmware.http.errors import HTTPError
+from firmware.http.native import const
 from firmware.server import transport
 from firmware.server.writer import PAUSE, push
 
 READ = transport.READ
 
+# Room behind the longest head for a body's framing to be read into while the head still stands.
+SPARE = 128
+
 # Who closed their side may only be done with sending: what is awaited has two seconds more to come.
 GONE_SWEEPS = 4
 
+# A body that trickles, never quite silent, may take this many silences in all: 8 KB in 30 s come over any link.
+_SILENCES = const(3)
+
 # A second: longer than a round trip, shorter than anybody needs to notice a close.
-_LINGER_SWEEPS = 2
+_LINGER_SWEEPS = const(2)
 
 
 class Lost(Exception):
     """The client is gone; there is nobody to answer."""
+
+
+def enlarge(slot, head_bytes, end):
+    """Give a slot a larger buffer, with the `end` bytes it has read, until its client leaves; tell whether it could."""
+    try:
+        buffer = bytearray(head_bytes + SPARE)
+    except MemoryError:
+        return False
+    buffer[:end] = slot.view[:end]
+    slot.buffer = buffer
+    slot.view = memoryview(buffer)
+    return True
 
 
 def hold(slot, request, body, at):
@@ -32,6 +51,7 @@ def hold(slot, request, body, at):
             yield from push(slot, b"HTTP/1.1 100 Continue\r\n\r\n")
         request.expects = False
         held = bytearray()
+        until = _until(slot)
         while True:
             data_end, used = body.decode(slot.buffer, at, slot.end)
             if len(held) + data_end - at > limit:
@@ -40,7 +60,7 @@ def hold(slot, request, body, at):
             keep(slot, at, used)
             if body.done:
                 break
-            yield from _fill(slot)
+            yield from _fill(slot, until)
         request.body = bytes(held)
     except HTTPError:
         request.keep_alive = False
@@ -62,9 +82,10 @@ def skip(slot, request, body, at):
     if not request.keep_alive:
         yield from linger(slot, True)
         return
+    until = _until(slot)
     while not body.done:
         if slot.end == at:
-            yield from _fill(slot)
+            yield from _fill(slot, until)
         _, used = body.decode(slot.buffer, at, slot.end)
         keep(slot, at, used)
 
@@ -77,7 +98,12 @@ def keep(slot, at, used):
     slot.end = at + rest
 
 
-def _fill(slot):
+def _until(slot):
+    """Return the sweep by which a body has to be here that is small enough to be held."""
+    return slot.server.clock + _SILENCES * slot.server.limits.silence_sweeps
+
+
+def _fill(slot, until):
     """Read at least one byte behind what the buffer holds."""
     while True:
         try:
@@ -90,7 +116,7 @@ def _fill(slot):
             return
         if got == 0:
             raise Lost
-        slot.deadline = slot.server.clock + slot.server.limits.silence_sweeps
+        slot.deadline = min(until, slot.server.clock + slot.server.limits.silence_sweeps)
         yield READ
 
 

@@ -1,21 +1,16 @@
-"""Method and path to handler: one dict lookup for literal paths, a short walk for patterns.
+"""Method and path to handler: one dict lookup for literal paths, a short walk for patterns (see `patterns`).
 
 A pattern has `<name>` (one segment), `<int:name>` (digits) or, last, `<path:name>` (the rest, slashes and all). Literal
 paths win over patterns, patterns in the order they were added; then come mounted routers and static folders, in order.
 """
 
 from firmware.http.errors import HTTPError
-from firmware.http.parser import METHODS
+from firmware.http.native import const
 from firmware.http.urls import decode_path
 
-_METHODS = METHODS[1:]
-
 # Paths whose search is remembered: about as many as one page loads.
-_MAX_RECENT = 12
-_MAX_RECENT_BYTES = 64
-
-# Digits in an <int:name>: as many as stay a small integer on a 32-bit board.
-_MAX_DIGITS = 9
+_MAX_RECENT = const(12)
+_MAX_RECENT_BYTES = const(64)
 
 
 class Streaming:
@@ -48,15 +43,9 @@ class Router:
         if not path.startswith("/"):
             raise ValueError("a route starts with a slash: " + path)
         if "<" in path:
-            parts = _parts(path)
-            for known, route in self._patterns:  # noqa: B007 - used behind the loop
-                if _shape(known) == _shape(parts):
-                    if known != parts:
-                        handler = _renamed(handler, known, parts)
-                    break
-            else:
-                route = {}
-                self._patterns.append((parts, route))
+            from firmware.server import patterns
+
+            route, handler = patterns.add(self._patterns, path, handler)
         else:
             # Found by the raw path, and returned as it is.
             route = self.literals.setdefault(path.encode(), (self, {}, None))[1]
@@ -89,10 +78,10 @@ class Router:
             return found
         if self._patterns:
             segments = path[1:].split("/")
-            for parts, route in self._patterns:
-                params = _take(parts, segments)
+            for pattern in self._patterns:
+                params = pattern.take(segments)
                 if params is not None:
-                    return self, route, params
+                    return self, pattern.route, params
         for prefix, child in self._mounts:
             if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", ""):
                 found = child.search(path[len(prefix) :] or "/")
@@ -101,87 +90,8 @@ class Router:
         return None
 
 
-def choose(route, method):
-    """Return the handler of a matched route, or raise 501 (no such method) or 405 (with Allow)."""
-    handler = route.get(method)
-    if handler is None:
-        if method == "HEAD":
-            handler = route.get("GET")
-        elif method == "OPTIONS":
-            allowed = allow(route)
-            return lambda request, **params: (None, 204, {"Allow": allowed})
-        if handler is None:
-            if method not in METHODS:
-                raise HTTPError(501, "This server does not know the method %s." % method[:32])
-            raise HTTPError(405, "Not with %s." % method, {"Allow": allow(route)})
-    return handler
+def choose(route, request):
+    """Return the handler of a request that its `route` has none for, or that has no route (None); see `methods`."""
+    from firmware.server import methods
 
-
-def choose_unrouted(request):
-    """Return the handler of a request that no route matches: only `OPTIONS *` has one. Raises 400, 404 and 501."""
-    if request.method not in METHODS:
-        raise HTTPError(501, "This server does not know the method %s." % request.method[:32])
-    if request.path == "*":
-        return lambda request: (None, 204, {"Allow": ", ".join(_METHODS)})
-    raise HTTPError(404, "There is nothing at this address.")
-
-
-def allow(route):
-    """Return the value of Allow for a route (RFC 9110 10.2.1)."""
-    return ", ".join(
-        [name for name in _METHODS if name in route or name == "OPTIONS" or (name == "HEAD" and "GET" in route)]
-        + sorted(name for name in route if name not in METHODS)
-    )
-
-
-def _parts(path):
-    parts = []
-    for segment in path[1:].split("/"):
-        kind = ""
-        if segment.startswith("<") and segment.endswith(">"):
-            kind, segment = "str", segment[1:-1]
-            if ":" in segment:
-                kind, segment = segment.split(":", 1)
-            # A name has to be one for a handler's parameter, and to stand once.
-            if kind not in ("str", "int", "path") or not segment:
-                raise ValueError("not a pattern: " + path)
-            if segment in [name for other, name in parts if other]:
-                raise ValueError("twice the same name: " + path)
-        if "<" in segment or ">" in segment or (parts and parts[-1][0] == "path"):
-            raise ValueError("not a pattern: " + path)
-        parts.append((kind, segment))
-    return parts
-
-
-def _shape(parts):
-    return [kind or "/" + name for kind, name in parts]
-
-
-def _renamed(handler, known, parts):
-    """Return `handler` for parameters that have the names of another pattern of the same shape."""
-    names = [(theirs[1], ours[1]) for theirs, ours in zip(known, parts) if ours[0]]
-    renamed = lambda request, **params: handler(request, **{ours: params[theirs] for theirs, ours in names})  # noqa: E731
-    return Streaming(renamed) if type(handler) is Streaming else renamed
-
-
-def _take(parts, segments):
-    """Return the parameters that `segments` give to `parts` as a dict, or None where they do not fit."""
-    if len(segments) != len(parts) and not (parts[-1][0] == "path" and len(segments) > len(parts)):
-        return None
-    params = {}
-    for at, (kind, name) in enumerate(parts):
-        value = segments[at]
-        if kind == "path":
-            value = "/".join(segments[at:])
-        elif kind == "int":
-            if len(value) > _MAX_DIGITS or not value.encode().isdigit():
-                return None
-            value = int(value)
-        elif not kind:
-            if value != name:
-                return None
-            continue
-        if value == "":
-            return None
-        params[name] = value
-    return params
+    return methods.choose(route, request.method) if route else methods.choose_unrouted(request)

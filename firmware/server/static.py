@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from firmware.http.errors import HTTPError
 from firmware.http.message import BINARY, Response, text
-from firmware.http.negotiate import accepts_gzip, parse_range, preconditions, range_applies
+from firmware.http.native import const
 from firmware.http.urls import quote, safe_path
 
 # One constant costs a third of a dict.
@@ -27,17 +27,17 @@ _TYPES = (
 )
 
 # Files whose tags are kept: as many as a site has, at some 150 bytes each.
-_MAX_ENTRIES = 24
+_MAX_ENTRIES = const(24)
 
 # Bytes that are hashed before the others have their turn: some 10 ms on a board.
-_HASH_AT_ONCE = 16384
+_HASH_AT_ONCE = const(16384)
 
 # A file that changed this lately: its tag is not kept.
-_SETTLED_S = 2
+_SETTLED_S = const(2)
 
-_KIND = 0xF000
-_DIRECTORY = 0x4000
-_FILE = 0x8000
+_KIND = const(0xF000)
+_DIRECTORY = const(0x4000)
+_FILE = const(0x8000)
 
 
 def content_type(path):
@@ -54,6 +54,7 @@ class Entry:
         self.path = path
         self.size = info[6]
         self.changed = info[8]
+        self.file = None  # open, where it was hashed just now
         self.gzip = None  # the Entry of the compressed file
         self.tag = None
         self.lines = None  # field lines of a whole answer, once the tag is known, Content-Length last
@@ -67,7 +68,8 @@ class Entry:
         state = sha256()
         block = bytearray(1024)
         done = 0
-        with open(self.path, "rb") as file:
+        file = open(self.path, "rb")
+        try:
             while True:
                 got = file.readinto(block)
                 if not got:
@@ -76,6 +78,11 @@ class Entry:
                 done += got
                 if done % _HASH_AT_ONCE == 0:
                     await asyncio.sleep(0)
+        except BaseException:
+            file.close()
+            raise
+        # What is sent is what was hashed, whatever has this name by now.
+        self.file = file
         # What was hashed is what the length is told of, also where the file grew meanwhile.
         self.size = done
         # 64 bits: no two versions of one file will ever share them by accident.
@@ -85,10 +92,27 @@ class Entry:
         self.lines = lines + b"Content-Length: %d\r\n" % done
 
 
+    def open(self):
+        """Return the open file."""
+        file, self.file = self.file, None
+        if file is None:
+            return open(self.path, "rb")
+        file.seek(0)
+        return file
+
+    def close(self):
+        """Close the file that was hashed."""
+        if self.file:
+            self.file.close()
+            self.file = None
+
+
 class Static:
     """The files of one folder, as something to mount."""
 
-    def __init__(self, app, folder, max_age_s):
+    def __init__(self, app, folder, max_age_s, packed=True):
+        """`packed`: whether a file's `.gz` is that file, compressed."""
+        self._packed = packed
         self._app = app
         self._folder = folder.rstrip("/")
         # no-cache: keep it, but ask each time whether it is still the same.
@@ -136,6 +160,7 @@ class Static:
             info = os.stat(entry.path)
             if entry.lines is None or not entry.is_same(info):
                 await self._look(entry, info)
+                _close(entry)
         except OSError:
             return None
         return entry.tag
@@ -166,6 +191,8 @@ class Static:
             response = respond(request, entry.gzip if entry.gzip and _takes_gzip(request) else entry)
         except OSError:
             raise self._gone() from None
+        finally:
+            _close(entry)
         # A file that changed just now may change again within its time stamp's second.
         if abs(time.time() - changed) < _SETTLED_S:
             entry.lines = None
@@ -178,7 +205,7 @@ class Static:
         packed = None
         lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
         try:
-            info = os.stat(entry.path + ".gz")
+            info = os.stat(entry.path + ".gz") if self._packed else (0,) * 10
             if info[8] >= changed and info[0] & _KIND == _FILE:
                 packed = Entry(entry.path + ".gz", info)
                 changed = info[8]
@@ -196,6 +223,13 @@ class Static:
         return HTTPError(404, "The file is gone.")
 
 
+def _close(entry):
+    """Close what was hashed and is not sent."""
+    entry.close()
+    if entry.gzip:
+        entry.gzip.close()
+
+
 def _is_still(entry):
     """Tell whether a file is there, and as it was."""
     try:
@@ -209,7 +243,11 @@ def _takes_gzip(request):
     if value is None:
         return False
     # What browsers send begins like this: no text has to be made of it.
-    return (value[:5] == b"gzip," and b";" not in value) or accepts_gzip(request.headers.get("accept-encoding"))
+    if value[:5] == b"gzip," and b";" not in value:
+        return True
+    from firmware.http.negotiate import accepts_gzip
+
+    return accepts_gzip(request.headers.get("accept-encoding"))
 
 
 def _redirect(request):
@@ -226,28 +264,11 @@ def respond(request, entry):
     response = Response(b"", 200)
     response.lines = entry.lines
     if request.is_conditional():
-        get = request.headers.get
-        verdict = preconditions(get, entry.tag, request.method)
-        if verdict == 304:
-            response.status = 304
-            response.lines = entry.lines[: entry.cut]
-            return response
-        if verdict:
-            raise HTTPError(verdict, "The file is not the one you mean.", {"ETag": entry.tag})
-        part = None
-        if request.method == "GET" and range_applies(get("if-range"), entry.tag):
-            part = parse_range(get("range"), entry.size)
-        if part:
-            first, end = part
-            response.status = 206
-            response.lines = entry.lines[: entry.cut] + b"Content-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n" % (
-                first,
-                end - 1,
-                entry.size,
-                end - first,
-            )
+        from firmware.server.conditional import settle
+
+        first, end = settle(request, entry, response)
     if request.method != "HEAD" and end > first:
-        response.body = open(entry.path, "rb")
+        response.body = entry.open()
         if first:
             response.body.seek(first)
     response.length = end - first

@@ -6,7 +6,8 @@ away, it is closed, wherever it is. An HTTP/1.0 client gets the bytes alone, and
 
 from firmware.http.errors import HTTPError
 from firmware.http.message import HTML
-from firmware.server import live, transport
+from firmware.server import live
+from firmware.server.chunks import Chunks
 from firmware.server.connection import HOLD
 from firmware.server.reader import GONE_SWEEPS, Lost, is_gone
 
@@ -35,7 +36,7 @@ class Stream(live.Session):
         super().__init__(request)
         body = response.body
         self._response = response
-        self._chunks = body if type(body) is transport.Chunks else transport.Chunks(body)
+        self._chunks = body if type(body) is Chunks else Chunks(body)
         self._is_chunked = request.is_http_1_1()
         # RFC 9110 6.5.1: trailers may be dropped on the way unless the client said that it wants them.
         self._wants_trailers = self._is_chunked and b"trailers" in (request.field(b"te") or b"").lower()

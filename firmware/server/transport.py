@@ -1,4 +1,4 @@
-"""The one file that knows MicroPython's sockets and asyncio from CPython's.
+"""What knows MicroPython's sockets and asyncio from CPython's: MicroPython's here, the laptop's in `cpython`.
 
 A socket here never blocks. `readinto(buffer)` returns a count, 0 at the end of the stream, None where nothing is there
 yet; `write(data)` returns a count, which may be short, or None where nothing fits; both raise OSError.
@@ -67,6 +67,7 @@ def no_delay(sock):
 
 
 if MICROPYTHON:
+    import gc
     import select
     from sys import print_exception  # noqa: F401 - for the others to import
 
@@ -74,7 +75,10 @@ if MICROPYTHON:
     sleep_ms = asyncio.sleep_ms
     run = asyncio.run
     _ticks_diff = time.ticks_diff
-    _GENERATOR = type((lambda: (yield))())
+    GENERATOR = type((lambda: (yield))())
+
+    # What poll needs for one more socket, its own tables included.
+    _RESERVE_BYTES = 512
 
     def reactor():
         """Return the running loop's Reactor."""
@@ -89,6 +93,7 @@ if MICROPYTHON:
             self.poller = old.poller
             self.map = old.map
             self._watchers = {}
+            self._reserve = bytearray(_RESERVE_BYTES)
             self._soon = []
             self._hot = False
             self._hot_since = time.ticks_ms()
@@ -97,10 +102,25 @@ if MICROPYTHON:
             """Call `watcher.ready()` when `sock` can be read, or written, as `mode` says; with mode 0 no more."""
             if mode:
                 self._watchers[id(sock)] = watcher
-                self.poller.register(sock, select.POLLIN if mode == READ else select.POLLOUT)
+                mode = select.POLLIN if mode == READ else select.POLLOUT
+                try:
+                    self.poller.register(sock, mode)
+                except MemoryError:
+                    # Over an entry that was left half made poll crashes, and all with it: it must not fail.
+                    self._reserve = None
+                    gc.collect()
+                    self.poller.register(sock, mode)
             else:
                 self._watchers.pop(id(sock), None)
                 self.poller.unregister(sock)
+
+        def renew(self):
+            """Make the reserve anew where it was needed; called now and then."""
+            if self._reserve is None:
+                try:
+                    self._reserve = bytearray(_RESERVE_BYTES)
+                except MemoryError:
+                    pass  # not yet
 
         def soon(self, watcher):
             """Call `watcher.ready()` once, after the others had their turn."""
@@ -172,7 +192,11 @@ if MICROPYTHON:
         sock, peer = listener.accept()
         sock.setblocking(False)
         if tls:
-            return tls.wrap(sock), (address_of(peer), 0, sock)
+            try:
+                return tls.wrap(sock), (address_of(peer), 0, sock)
+            except BaseException:
+                sock.close()
+                raise
         return sock, peer
 
     def close_lost(peer):
@@ -189,14 +213,18 @@ if MICROPYTHON:
 
     def is_pending(result):
         """Tell whether what a handler returned has still to be awaited."""
-        return type(result) is _GENERATOR
+        return type(result) is GENERATOR
 
     def settled(pending):
         """Await `pending`; return its result, or `Chunks` where it is a generator after all, which looks the same."""
-        value = yield from _drive(pending)
-        return value.value if type(value) is StopIteration else Chunks(pending, value)
+        value = yield from drive(pending)
+        if type(value) is StopIteration:
+            return value.value
+        from firmware.server.chunks import Chunks
 
-    def _drive(source, error=None):
+        return Chunks(pending, value)
+
+    def drive(source, error=None):
         """Go on with a coroutine or generator, and await what it awaits.
 
         Return what it yields that is not None; or, where it ends, the StopIteration. `error` is thrown into it first.
@@ -214,140 +242,17 @@ if MICROPYTHON:
             except BaseException as thrown:
                 error = thrown
 
-    class Chunks:
-        """What a generator yields, with or without awaiting things, or another iterator."""
-
-        def __init__(self, source, first=None):
-            self._source = source
-            self._first = first
-
-        def next(self):
-            """Await the next one; return None at the end."""
-            value = self._first
-            if value is not None:
-                self._first = None
-            elif hasattr(self._source, "__anext__"):
-                try:
-                    value = yield from self._source.__anext__()
-                except StopAsyncIteration:
-                    pass
-            elif type(self._source) is _GENERATOR:
-                value = yield from _drive(self._source)
-                if type(value) is StopIteration:
-                    value = None
-            else:
-                value = next(self._source, None)
-            return value
-
-        def end(self):
-            """Await its end, wherever it is."""
-            if type(self._source) is _GENERATOR:
-                try:
-                    yield from _drive(self._source, GeneratorExit())
-                except GeneratorExit:
-                    pass
-
 else:
-    import traceback
-    import types
-
-    def ticks_ms():
-        return int(time.monotonic() * 1000)
-
-    def sleep_ms(duration_ms):
-        return asyncio.sleep(duration_ms / 1000)
-
-    def run(coroutine):
-        if sys.platform == "win32":
-            # Windows' own default loop cannot watch a socket.
-            asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
-        return asyncio.run(coroutine)
-
-    def print_exception(error):
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
-        encoding = sys.stdout.encoding or "ascii"
-        print("".join(lines).encode(encoding, "backslashreplace").decode(encoding), end="")
-
-    class _Socket:
-        """CPython's socket with the reading and writing of MicroPython's streams."""
-
-        def __init__(self, sock):
-            self._sock = sock
-            self.fileno = sock.fileno
-            self.setsockopt = sock.setsockopt
-            self.close = sock.close
-
-        def readinto(self, buffer):
-            try:
-                return self._sock.recv_into(buffer)
-            except (BlockingIOError, InterruptedError):
-                return None
-
-        def write(self, data):
-            try:
-                return self._sock.send(data)
-            except (BlockingIOError, InterruptedError):
-                return None
-
-    def reactor():
-        return Reactor(asyncio.get_running_loop())
-
-    class Reactor:
-        def __init__(self, loop):
-            self._loop = loop
-
-        def watch(self, sock, watcher, mode):
-            loop = self._loop
-            if mode == READ:
-                loop.add_reader(sock, watcher.ready)
-                # TLS reads ahead, and then nothing more may come.
-                if hasattr(sock, "pending") and sock.pending():
-                    loop.call_soon(watcher.ready)
-            else:
-                loop.remove_reader(sock)
-            if mode == WRITE:
-                loop.add_writer(sock, watcher.ready)
-            else:
-                loop.remove_writer(sock)
-
-        def soon(self, watcher):
-            self._loop.call_soon(watcher.ready)
-
-    def accept(listener, tls=None):
-        sock, peer = listener.accept()
-        sock.setblocking(False)
-        return tls.wrap(sock) if tls else _Socket(sock), peer
-
-    def close_lost(peer):
-        pass
-
-    def address_of(peer):
-        return peer[0]
-
-    def is_pending(result):
-        return type(result) is types.CoroutineType
-
-    def settled(pending):
-        return pending
-
-    class Chunks:
-        def __init__(self, source):
-            self._source = source
-
-        async def next(self):
-            value = None
-            while value is None:
-                try:
-                    if hasattr(self._source, "__anext__"):
-                        value = await self._source.__anext__()
-                    else:
-                        value = next(self._source)
-                except (StopIteration, StopAsyncIteration):
-                    return None
-            return value
-
-        async def end(self):
-            if hasattr(self._source, "aclose"):
-                await self._source.aclose()
-            elif hasattr(self._source, "close"):
-                self._source.close()
+    from firmware.server.cpython import (  # noqa: F401 - for the others to import
+        Reactor,
+        accept,
+        address_of,
+        close_lost,
+        is_pending,
+        print_exception,
+        reactor,
+        run,
+        settled,
+        sleep_ms,
+        ticks_ms,
+    )

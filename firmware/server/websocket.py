@@ -13,21 +13,22 @@ one before, so a handler's pace is the client's. The handler is a task. Where it
 from firmware.http import websocket
 from firmware.http.errors import HTTPError
 from firmware.http.message import Response, encode_json
+from firmware.http.native import const
 from firmware.server import live, writer
 from firmware.server.connection import HOLD, WAIT
 from firmware.server.reader import Lost, is_gone
 from firmware.server.writer import PAUSE
 
 # A close frame has a second to be answered (RFC 6455 7.1.1 lets us not wait for ever).
-_CLOSE_SWEEPS = 2
+_CLOSE_SWEEPS = const(2)
 
 # Payload bytes that are copied behind a frame's head for one write. Beyond it copying costs more.
-_COPY = 1024
+_COPY = const(1024)
 
 # Reads without a wait, then the others have their turn.
-_BURST = 8
+_BURST = const(8)
 
-_ABNORMAL = 1006
+_ABNORMAL = const(1006)
 _INTERNAL_ERROR = websocket.CLOSE_INTERNAL_ERROR
 
 
@@ -171,6 +172,7 @@ class WebSocket(live.Session):
         at = slot.at
         is_asked = False
         turns = 0
+        due = slot.server.clock + ping_sweeps  # by when the client has to be heard of
         while True:
             yield from self.flush()
             if self._follower:
@@ -187,6 +189,7 @@ class WebSocket(live.Session):
                     turns += 1
                 if at < slot.end:
                     is_asked = False
+                    due = slot.server.clock + ping_sweeps
                     at = frames.feed(slot.view, at, slot.end)
                     if frames.kind == websocket.OP_CLOSE:
                         self.code = frames.code
@@ -200,7 +203,8 @@ class WebSocket(live.Session):
             # What comes before the handler has taken the last message stays in the buffer, as far as there is room.
             elif is_gone(slot):
                 raise Lost
-            slot.deadline = slot.server.clock + ping_sweeps
+            # What is sent meanwhile tells nothing of the client, and must not put it off.
+            slot.deadline = max(due, slot.server.clock + 1)
             try:
                 yield live.wish(slot)
             except HTTPError:
@@ -210,6 +214,7 @@ class WebSocket(live.Session):
                     raise Lost
                 else:
                     is_asked = self._message is None
+                    due = slot.server.clock + ping_sweeps
                     yield from self._post(websocket.OP_PING, b"")
         yield from self._await_close(slot, frames, at)
 

@@ -3,6 +3,7 @@
 Generators that a connection's script runs; they yield what they wait for and raise OSError where the client is gone.
 """
 
+from firmware.http.native import const
 from firmware.server import transport
 
 WRITE = transport.WRITE
@@ -12,10 +13,10 @@ PAUSE = 3
 OUT_BYTES = 2880
 
 # Body bytes that are copied behind the head for one write: a segment less a head. Beyond it copying costs more.
-_FIRST = 1024
+_FIRST = const(1024)
 
 # Files are sent this many buffers at a time, then the others have their turn.
-_BURST = 8
+_BURST = const(8)
 
 
 def push(slot, data):

@@ -6,6 +6,7 @@ from firmware.features.auth import Auth
 from firmware.features.sessions import Sessions
 from firmware.features.tokens import Tokens
 from firmware.site import guards
+from firmware.site.problems import explain
 
 
 def _save_password(record):
@@ -14,8 +15,10 @@ def _save_password(record):
 
 _sessions = Sessions(storage, clock.unix_time, board.uptime_s, secure=guards.root.server.is_secure)
 _auth = Auth(lambda: settings.current["admin"], _sessions, Tokens(storage), _save_password)
+_auth.log = guards.log
 
 app = _auth.app
+explain(app)
 
 
 class _Guarded:

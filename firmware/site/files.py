@@ -20,6 +20,9 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 # A list is made in RAM.
 _MAX_LISTED = 200
 
+# Deeper than anybody sorts things on a board; each costs 8 KB of littlefs, and a level of recursion to list.
+_MAX_FOLDERS = 8
+
 _static = None
 
 
@@ -48,7 +51,11 @@ async def put(request, name):
         raise HTTPError(413, "A file may have %d bytes here." % MAX_FILE_BYTES)
     exists = await _check(request, name)
     _make_folders(path)
-    await uploads.save(request.stream(), path, MAX_FILE_BYTES)
+    try:
+        await uploads.save(request.stream(), path, MAX_FILE_BYTES)
+    except BaseException:
+        _remove_empty(path)
+        raise
     if exists:
         return None
     return b"", 201, {"Location": "/files/" + quote(name)}
@@ -74,14 +81,9 @@ async def delete(request, name):
     _static.forget("/" + name)
     try:
         os.remove(path)
-        while True:
-            path = path[: path.rfind("/")]
-            if path == folder():
-                break
-            os.rmdir(path)
     except OSError:
-        # A folder that is not empty; or a file that somebody else deleted.
-        pass
+        raise HTTPError(404, "There is no such file.")
+    _remove_empty(path)
 
 
 def _list(path, prefix, found):
@@ -109,7 +111,9 @@ def _free_bytes():
 
 def _path(name):
     """Return where a file of this name is. Raises 400 for one that cannot be."""
-    if safe_path(name) is None or any(uploads.safe_filename(part) != part for part in name.split("/")):
+    parts = name.split("/")
+    is_plain = len(parts) <= _MAX_FOLDERS + 1 and safe_path(name) is not None
+    if not is_plain or any(uploads.safe_filename(part) != part for part in parts):
         raise HTTPError(400, "A file cannot have this name.")
     return "%s/%s" % (folder(), name)
 
@@ -118,7 +122,8 @@ def _search(name):
     """Return what answers GET. Raises 404."""
     global _static
     if _static is None:
-        _static = Static(app, folder(), 0)
+        # A `x.gz` of a client's is a file of its own.
+        _static = Static(app, folder(), 0, False)
     found = _static.search("/" + name)
     if not found or not found[2]:
         raise HTTPError(404, "There is no such file.")
@@ -149,11 +154,32 @@ def _make_folders(path):
         try:
             os.mkdir(path[:at])
         except OSError:
-            pass
-        at = path.find("/", at + 1)
-    for place, is_folder in ((path[: path.rfind("/")], True), (path, False)):
-        try:
-            if (os.stat(place)[0] & 0xF000 == 0x4000) != is_folder:
+            if not _is_folder(path[:at], True):
                 raise HTTPError(409, "A file and a folder cannot have the same name.")
-        except OSError:
-            pass
+        at = path.find("/", at + 1)
+    if _is_folder(path, False):
+        raise HTTPError(409, "A file and a folder cannot have the same name.")
+
+
+def _is_folder(path, default):
+    """Tell whether something is a folder, or `default` where nothing is."""
+    try:
+        return os.stat(path)[0] & 0xF000 == 0x4000
+    except OSError:
+        return default
+
+
+def _remove_empty(path):
+    """Remove the folders above a file, as far as they are empty."""
+    try:
+        while True:
+            path = path[: path.rfind("/")]
+            if path == folder():
+                break
+            os.rmdir(path)
+    except OSError:
+        pass
+
+
+# A power cut in an upload.
+uploads.clean(folder())

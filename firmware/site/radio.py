@@ -16,22 +16,33 @@ def start(app):
     supervisor.on_change(lambda state: _turn(app, supervisor))
     tasks.start("wifi", supervisor.run)
     tasks.start("clock", lambda: clock.run(lambda: supervisor.state == wifi.CONNECTED))
-    tasks.start("indicator", lambda: indicator.run(_shown))
+    # A pin that crashes the chip would do so in safe mode, too.
+    if not recovery.safe_mode:
+        tasks.start("indicator", lambda: indicator.run(_shown))
 
 
 def _shown():
-    if recovery.safe_mode or not tasks.is_well():
+    if not tasks.is_well():
         return indicator.ERROR
     return _SHOWN.get(board.link.state, indicator.JOINING)
 
 
 def _turn(app, supervisor):
-    """Serve the setup page, and lead every name to it, while the access point is open; nothing else is served there."""
+    """Serve the setup page while the access point is open, and the site else."""
     if supervisor.state == wifi.ACCESS_POINT:
-        from firmware.site import setup
+        # A task, since what it takes to load the page may not be free at once: then it is tried again.
+        tasks.start("setup", lambda: _set_up(app, supervisor))
+    else:
+        tasks.end("setup")
+        if app.server.app is not app:
+            app.server.use(app)
 
+
+async def _set_up(app, supervisor):
+    """Serve the setup page and nothing else, and lead every name to it, until cancelled."""
+    from firmware.site import setup
+
+    if app.server.app is app:
         app.server.use(setup.make(supervisor, settings))
-        tasks.start("dns", lambda: dns.serve(supervisor.address))
-    elif app.server.app is not app:
-        app.server.use(app)
-        tasks.end("dns")
+    # Only for who is on the access point: a network that is being tried has a DNS server of its own.
+    await dns.serve(supervisor.address, 53, supervisor.address)

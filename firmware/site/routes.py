@@ -22,13 +22,21 @@ def status(request):
         "idf_heap": board.idf_heap(),
         "temperature_c": board.temperature_c(),
         "led": {"on": board.led.on},
-        "boot": recovery.report(),
+        "boot": boot_report(),
         "tasks": tasks.report(),
         "memory": memory.report(),
         "clock": clock.report(),
         "wifi": board.link.status() if board.link else None,
         "connections": _connections(app.server),
     }
+
+
+def boot_report():
+    """Return how the board started; of a crash only what it was, not where."""
+    report = recovery.report()
+    if report["last_crash"]:
+        report["last_crash"] = report["last_crash"].strip().split("\n")[-1]
+    return report
 
 
 def _connections(server):

@@ -1,11 +1,14 @@
-"""Safe mode: what is served when the site itself may be what is broken. Its state, and the files to repair it with."""
+"""Safe mode: what is served when the site itself may be what is broken. Its state, and what it takes to repair it: the
+files, the settings, a restart; for whom the site would let, and nobody else.
+"""
 
 import firmware.board as board
 from firmware import NAME, VERSION, App
 from firmware.board import memory, recovery, tasks
-from firmware.site import files
+from firmware.site import files, guards
 
 app = App()
+guards.attach(app)
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -42,3 +45,4 @@ def status(request):
 
 
 app.mount("/", files.app)
+app.lazy(("/api/settings", "/api/log", "/api/restart"), "firmware.site.system")

@@ -26,8 +26,15 @@ def read_settings(request):
 
 @app.put("/api/settings")
 def replace_settings(request):
-    """Take a whole document as the settings; what is read at the start only counts from the next one on. Raises 422."""
-    settings.replace(request.json)
+    """Take a whole document as the settings; what is read at the start only counts from the next one on. Raises 422.
+
+    The password stays as it is: it is changed where the old one is asked for, and no backup brings one back.
+    """
+    document = request.json
+    if type(document) is dict:
+        document = dict(document)
+        document["admin"] = settings.current["admin"] is not None
+    settings.replace(document)
     return read_settings(request)
 
 

@@ -8,7 +8,8 @@ Kind "bad": a pattern that is none.
 """
 
 from firmware.http.errors import HTTPError
-from firmware.server.router import Router, allow, choose
+from firmware.server.methods import allow, choose
+from firmware.server.router import Router
 
 _A = ["/", "/a", "/a/", "/a/b", "/a/<int:n>", "/a/<x>", "/a/<x>/b", "/f/<path:p>", "/<int:n>/<int:m>", "/ä", "/ä/<x>"]
 _MOUNTS = ["/a", "/in>/", "/in>/a", "/in>/<x>", "/in/deep>/a", "/all/>/<path:p>", ">/root", ">/a", "/in>/deep/b"]

@@ -5,7 +5,7 @@ from firmware.http.errors import HTTPError
 
 schema = settings._schema()
 
-HASH = "pbkdf2-sha256$20000$c2FsdA==$aGFzaA=="
+HASH = "pbkdf2-sha256$20000$%s$%s" % (16 * "5a", 32 * "c3")
 HOME = {"ssid": "Home", "password": "password1"}
 ADDRESS = {"ip": "192.168.1.7", "mask": "255.255.255.0", "gateway": "192.168.1.1", "dns": "9.9.9.9"}
 
@@ -148,6 +148,8 @@ BAD = [
     ("point_key", {"access_point": {"password": "x"}}, {"access_point.password": KEY}),
     ("password_in_plain_text", {"admin": "secret"}, {"admin": "This is a salted hash"}),
     ("other_hash", {"admin": HASH.replace("sha256", "sha1")}, {"admin": "This is a salted hash"}),
+    ("hash_that_none_fits", {"admin": "pbkdf2-sha256$1$nothex$nothex"}, {"admin": "This is a salted hash"}),
+    ("ports_alike", {"ports": {"http": 80, "https": 80}}, {"ports.https": "This is the port of http."}),
     ("hash_without_salt", {"admin": "pbkdf2-sha256$1$$x"}, {"admin": "This is a salted hash"}),
     ("hash_too_long", {"admin": HASH + 256 * "x"}, {"admin": "This is a salted hash"}),
     ("hash_to_keep_that_is_not_there", {"admin": True}, {"admin": "There is none to keep"}),
@@ -160,7 +162,7 @@ BAD = [
     ("port_half", {"ports": {"http": 80.0}}, {"ports.http": "This is a whole number"}),
     ("port_true", {"ports": {"http": True}}, {"ports.http": "This is a whole number"}),
     ("port_null", {"ports": {"http": None}}, {"ports.http": "This is a whole number"}),
-    ("limit", {"limits": {"connections": 9}}, {"limits.connections": "This is a whole number from 1 to 8."}),
+    ("limit", {"limits": {"connections": 9}}, {"limits.connections": "This is a whole number from 3 to 8."}),
     ("pin", {"pins": {"led": -1}}, {"pins.led": "This is a whole number from 0"}),
     ("pin_flag", {"pins": {"led_inverted": 1}}, {"pins.led_inverted": "This is true or false."}),
     ("reset_soon", {"wifi": {"reset_after_s": 299}}, {"wifi.reset_after_s": "This is 0 (off) or a whole number"}),

@@ -1,180 +1,465 @@
-"use strict";
+// The shell of the page, its live connection, and the dashboard; each other section is a file, loaded when first shown.
 
-const POLL_MS = 2000;
-const PATIENCE_MS = 5000;
-const COUNTERS = ["requests", "accepted", "refused", "evicted", "timeouts", "lost", "errors"];
+const PATIENCE_MS = 10000; // a board takes seconds for a password
+// A board serves few at once: one that says 503 has room again soon.
+const BUSY_MS = 1000;
+const BUSY_TRIES = 4;
 
-const at = (id) => document.getElementById(id);
-const show = (id, text) => { at(id).textContent = text; };
+// -- what all sections use
 
-// Answers {status, ok, content}; rejects when there is no answer in time.
-async function call(method, path, body) {
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
-  try {
-    const headers = { Accept: "application/json" };
-    if (body) headers["Content-Type"] = "application/json";
-    const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal: patience.signal });
-    const text = await response.text();
-    const isJSON = /json/.test(response.headers.get("Content-Type"));
-    return { status: response.status, ok: response.ok, content: isJSON ? JSON.parse(text) : {} };
-  } finally {
-    clearTimeout(timer);
+export const at = (id) => document.getElementById(id);
+export const show = (id, text) => { at(id).textContent = text; };
+
+// An element: properties as they are, attributes where a name has a hyphen or the element has no such property.
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+// Returns what is answered, JSON or text; throws {status, message, fields}, with status 0 where there is no answer.
+export async function call(method, path, body) {
+  for (let tries = 1; ; tries += 1) {
+    let response, content;
+    try {
+      const headers = { Accept: "application/json" };
+      if (body) headers["Content-Type"] = "application/json";
+      const signal = AbortSignal.timeout(PATIENCE_MS);
+      response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
+      content = await response.text();
+      if (content && /json$/.test(response.headers.get("Content-Type"))) content = JSON.parse(content);
+    } catch {
+      throw { status: 0, message: "The board does not answer.", fields: {} };
+    }
+    if (response.ok) return content;
+    if (response.status === 503 && method === "GET" && tries < BUSY_TRIES) {
+      await pause(BUSY_MS * tries);
+      continue;
+    }
+    throw problem(response.status, content);
   }
 }
 
-function reasonOf(answer) {
-  const error = answer.content.error || {};
-  return error.detail || error.reason || `The server answered ${answer.status}.`;
+export function problem(status, content) {
+  const { detail, reason, fields = {} } = content.error || {};
+  const message = status === 401 && /^Log in/.test(detail) ? "Log in first, under Settings." : detail || reason || `The board answered ${status}.`;
+  return { status, message, fields };
 }
 
-const NO_ANSWER = "The server does not answer.";
+export function notice(text = "") { show("notice", text); }
 
-// Status
-
-let live = null;
-let lastSeen = null;
-let timer = 0;
-
-function showLink(isLive) {
-  document.body.className = isLive ? "live" : "stale";
-  const since = lastSeen ? `, last seen ${lastSeen.toLocaleTimeString()}` : "";
-  if (isLive !== live) show("link", isLive ? "live" : `no answer${since}`);
-  if (isLive && !live) loadUsers();
-  live = isLive;
-  at("led").disabled = !isLive;
+// Does something that may fail, and tells why it did.
+export async function attempt(act) {
+  try {
+    await act();
+    notice();
+  } catch (error) {
+    if (error instanceof Error) throw error;
+    notice(error.message);
+  }
 }
 
-function duration(seconds) {
+let fields = 0;
+
+// A labelled input, with room for what is wrong with it.
+export function field(label, properties, hint = "") {
+  const id = `field-${++fields}`;
+  const input = make(properties.rows ? "textarea" : "input", {
+    id, autocomplete: "off", spellcheck: false, "aria-describedby": `${id}-error`, ...properties,
+  });
+  return make("div", { className: "field" }, make("label", { htmlFor: id }, label), input,
+    make("p", { className: "quiet" }, hint), make("p", { className: "error", id: `${id}-error` }));
+}
+
+// A form that calls act(values, form); what is wrong is shown beside its field, or else at the end.
+export function makeForm(children, button, act) {
+  const general = make("p", { className: "error", role: "alert" });
+  const form = make("form", { noValidate: true }, ...children,
+    make("div", { className: "row" }, ...[].concat(typeof button === "string" ? make("button", {}, button) : button)), general);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = event.submitter || form.querySelector("button");
+    button.disabled = true;
+    mark(form, {});
+    try {
+      general.textContent = await act(Object.fromEntries(new FormData(form)), form) || "";
+      general.className = "good";
+    } catch (error) {
+      if (error instanceof Error) throw error; // a mistake of ours
+      general.className = "error";
+      general.textContent = mark(form, error.fields || {}) ? "" : error.message;
+    }
+    button.disabled = false;
+  });
+  return form;
+}
+
+// Returns whether every member that is wrong has a field; a list's item is its list's where it has none of its own.
+function mark(form, wrong) {
+  const left = new Set(Object.keys(wrong));
+  let first;
+  for (const input of form.querySelectorAll(".field > [name]")) {
+    const name = [...left].find((path) => path === input.name || path.replace(/\.\d+$/, "") === input.name);
+    input.parentNode.querySelector(".error").textContent = name ? wrong[name] : "";
+    input.setAttribute("aria-invalid", Boolean(name));
+    left.delete(name);
+    if (name && !first) first = input;
+  }
+  if (first) first.focus();
+  return first && !left.size;
+}
+
+// Asks before what cannot be undone; resolves to whether to do it.
+export function ask(question, yes = "Delete") {
+  show("question", question);
+  show("yes", yes);
+  at("ask").returnValue = "";
+  at("ask").showModal();
+  return new Promise((resolve) => {
+    at("ask").onclose = () => resolve(at("ask").returnValue === "yes");
+  });
+}
+
+export function size(bytes) {
+  let unit = 0;
+  for (; bytes >= 1000 && unit < 3; unit += 1) bytes /= 1024;
+  return `${bytes < 10 && unit ? bytes.toFixed(1) : Math.round(bytes)} ${["B", "KiB", "MiB", "GiB"][unit]}`;
+}
+
+export function duration(seconds) {
   const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const first = Math.max(0, parts.findIndex(([size]) => seconds >= size));
-  if (seconds < 1) return "0 s";
+  const first = parts.findIndex(([length]) => seconds >= length);
+  if (first < 0) return "0 s";
   return parts.slice(first, first + 2)
-    .map(([size, unit], i) => [Math.floor((i ? seconds % parts[first][0] : seconds) / size), unit].join(" "))
-    .join(" ");
+    .map(([length, unit], i) => `${Math.floor((i ? seconds % parts[first][0] : seconds) / length)} ${unit}`).join(" ");
 }
+
+// -- charts
+
+const SPAN_S = 120;
+const LEAST_SPAN_S = 20;
+
+class Chart {
+  // `least`: of the unit, what the height shows at least; `scale`: of the values that come.
+  constructor(id, unit, digits, least, scale = 1) {
+    this.element = at(id);
+    this.text = (value) => value.toFixed(digits);
+    Object.assign(this, { unit: unit && ` ${unit}`, points: [], least, scale });
+  }
+
+  add(second, value) {
+    if (typeof value !== "number") return;
+    const newest = this.points.at(-1);
+    if (newest && second < newest[0]) this.points = [];
+    this.points.push([second, value * this.scale]);
+    while (this.points[0][0] < second - SPAN_S) this.points.shift();
+  }
+
+  draw() {
+    if (!this.points.length) return;
+    const [last, value] = this.points.at(-1);
+    const values = this.points.map((point) => point[1]);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const span = Math.max(high - low, this.least);
+    const bottom = Math.max((low + high - span) / 2, Math.min(0, low));
+    const seconds = Math.max(last - this.points[0][0], LEAST_SPAN_S);
+    const place = ([second, y]) =>
+      `${(97 - (last - second) * 97 / seconds).toFixed(1)} ${(36 - (y - bottom) * 32 / span).toFixed(1)}`;
+    const line = this.points.map(place).join("L");
+    const [area, curve, dot] = this.element.querySelectorAll("path");
+    area.setAttribute("d", `M${line}V40H${line.split(" ")[0]}z`);
+    curve.setAttribute("d", `M${line}`);
+    dot.setAttribute("d", `M${place([last, value])}h0`);
+    const range = `${this.text(low)} to ${this.text(high)}${this.unit}`;
+    this.element.querySelector(".value").textContent = this.text(value) + this.unit;
+    this.element.querySelector(".range").textContent = range;
+    this.element.querySelector("svg").setAttribute("aria-label", `In the last two minutes: ${range}`);
+  }
+}
+
+const charts = {
+  temperature: new Chart("temperature", "°C", 1, 1),
+  rate: new Chart("rate", "", 1, 2),
+  heap: new Chart("heap", "KiB", 0, 8, 1 / 1024),
+  idf: new Chart("idf", "KiB", 0, 8, 1 / 1024),
+  rssi: new Chart("rssi", "dBm", 0, 10),
+};
+
+function draw() {
+  if (at("dashboard").hidden) return;
+  for (const chart of Object.values(charts)) chart.draw();
+}
+
+let counted = null;
+
+function count(second, requests) {
+  if (requests === undefined) return;
+  if (counted && second > counted.second && requests >= counted.requests) {
+    charts.rate.add(second, (requests - counted.requests) / (second - counted.second));
+  }
+  if (!counted || second !== counted.second) counted = { second, requests };
+}
+
+function showReading(reading) {
+  const { uptime_s: second } = reading;
+  charts.temperature.add(second, reading.temperature_c);
+  charts.heap.add(second, reading.heap_free);
+  charts.idf.add(second, reading.idf_free);
+  charts.rssi.add(second, reading.rssi_dbm);
+  isFine = reading.requests !== undefined;
+  count(second, reading.requests);
+  if (isFine) show("requests", reading.requests);
+  show("uptime", duration(second));
+  showLED(reading.led);
+  if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; draw(); });
+}
+
+let drawing = 0;
+let isFine = false; // whether readings tell all that the charts show
+
+const NONE = { heap: "Only on MicroPython", idf: "Only on an ESP32", rssi: "No Wi-Fi here" };
 
 function showStatus(status) {
-  const { firmware, python, heap, idf_heap: idf, connections, temperature_c: celsius } = status;
-  show("about", `${firmware.version} · ${python.implementation} ${python.version} · ${status.board} board`);
-  show("temperature", celsius === null ? "–" : `${celsius.toFixed(1)} °C`);
+  const { firmware, python, boot, wifi, connections, idf_heap: idf } = status;
+  hostname = wifi && wifi.hostname || status.hostname || firmware.name;
+  show("name", hostname);
+  show("about", `${firmware.name} ${firmware.version} · ${python.implementation} ${python.version} · ${status.board}`);
+  show("address", wifi && wifi.address || location.hostname);
+  show("network", wifi ? wifi.ssid || wifi.state : "this computer's");
   show("uptime", duration(status.uptime_s));
-  const free = [heap.free, idf && idf.free].filter((bytes) => bytes !== null);
-  show("memory", free.map((bytes) => `${Math.round(bytes / 1024)} KiB`).join(" + ") || "–");
-  for (const name of COUNTERS) show(name, connections[name]);
+  const crash = boot.last_crash ? `; last crash: ${boot.last_crash}` : "";
+  show("boot", `${boot.reset_cause}${boot.safe_mode ? ", safe mode" : ""}${crash}`);
   show("open", `${connections.open} of ${connections.limit}`);
+  for (const name of ["requests", "refused", "timeouts", "lost", "errors"]) show(name, connections[name]);
+  if (!isFine) {
+    count(status.uptime_s, connections.requests);
+    charts.idf.add(status.uptime_s, idf && idf.free);
+    charts.rssi.add(status.uptime_s, wifi && wifi.rssi);
+  }
+  for (const [id, text] of Object.entries(NONE)) {
+    if (!charts[id].points.length) charts[id].element.querySelector(".range").textContent = text;
+  }
   showLED(status.led.on);
+  nameTab();
+  draw();
 }
 
-async function poll() {
-  clearTimeout(timer);
-  if (document.hidden) return;
-  let isLive = false;
-  try {
-    const answer = await call("GET", "api/status");
-    if (answer.ok) {
-      showStatus(answer.content);
-      lastSeen = new Date();
-      isLive = true;
-    }
-  } catch {}
-  showLink(isLive);
-  clearTimeout(timer);
-  timer = setTimeout(poll, POLL_MS);
-}
-
-// LED
+// -- the LED
 
 let switching = 0;
 
 function showLED(on) {
-  if (!switching) at("led").setAttribute("aria-checked", on);
+  if (switching) return;
+  at("led").setAttribute("aria-checked", on);
+  show("led-state", on ? "on" : "off");
 }
 
 at("led").addEventListener("click", async () => {
-  const on = at("led").getAttribute("aria-checked") !== "true";
-  let answer;
+  let on = at("led").getAttribute("aria-checked") !== "true";
   switching += 1;
   try {
-    answer = await call("PUT", "api/led", { on });
-    show("led-error", answer.ok ? "" : reasonOf(answer));
-  } catch {
-    show("led-error", NO_ANSWER);
+    ({ on } = await call("PUT", "api/led", { on }));
+    show("led-error", "");
+  } catch (error) {
+    on = !on;
+    show("led-error", error.message);
   }
   switching -= 1;
-  if (answer && answer.ok) showLED(answer.content.on);
+  showLED(on);
 });
 
-// Users
+// -- the live connection: Server-Sent Events, or polls while a board has no place left for one more listener
 
-async function loadUsers() {
-  try {
-    const answer = await call("GET", "users");
-    if (!answer.ok) throw answer;
-    at("users").replaceChildren(...answer.content.users.map(userItem));
-    at("nobody").hidden = answer.content.users.length > 0;
-    show("users-error", "");
-  } catch (answer) {
-    show("users-error", answer.content ? reasonOf(answer) : NO_ANSWER);
+const TURN_MS = 1000;
+const STALE_MS = 4000; // a reading comes every second
+const AGAIN_MS = 2000; // between attempts to connect
+const FULL_MS = 10000; // the same, where all places are taken
+const STATUS_MS = 10000; // between looks at what readings do not tell
+const REPLAY_MS = 700; // what comes sooner is old: other tabs have it
+
+const me = Math.random();
+// One tab of a browser listens, and tells the others.
+const channel = new BroadcastChannel("limpet");
+
+let source = null;
+let latest = null;
+let last = 0; // the number of the newest reading
+let newest = -1; // and its second
+let seen = 0; // when the board was last heard, by whomever
+let heard = 0; // when another tab was
+let connectAt = 0;
+let statusAt = 0;
+let isFull = false;
+let live = null;
+
+function take(number, reading) {
+  seen = Date.now();
+  if (reading.uptime_s < newest - 2) last = 0; // the board started anew
+  if (number <= last) return;
+  last = number;
+  newest = reading.uptime_s;
+  showReading(reading);
+}
+
+channel.onmessage = ({ data }) => {
+  if (!data.reading) {
+    if (source && latest) channel.postMessage(latest); // a new tab asks whether somebody listens
+    return;
   }
+  if (source && data.me < me) stop();
+  heard = Date.now();
+  take(data.number, data.reading);
+  turn();
+};
+
+function stop() {
+  if (source) source.close();
+  source = null;
 }
 
-function userItem(user) {
-  const item = document.createElement("li");
-  const text = document.createElement("div");
-  const email = document.createElement("div");
-  const button = document.createElement("button");
-  email.textContent = user.email;
-  email.className = "quiet";
-  text.append(user.name, email);
-  button.textContent = "Delete";
-  button.setAttribute("aria-label", `Delete ${user.name}`);
-  button.addEventListener("click", () => deleteUser(user, button));
-  item.append(text, button);
-  return item;
+function listen() {
+  const began = Date.now();
+  const mine = source = new EventSource(`api/events?since=${last}`);
+  mine.onmessage = (event) => {
+    const number = Number(event.lastEventId);
+    const reading = JSON.parse(event.data);
+    isFull = false;
+    take(number, reading);
+    latest = { me, number, reading };
+    if (seen - began > REPLAY_MS) channel.postMessage(latest);
+    if (!live) turn();
+  };
+  mine.onerror = () => {
+    mine.close();
+    if (source !== mine) return;
+    source = null;
+    connectAt = Date.now() + AGAIN_MS;
+    poll(true);
+  };
 }
 
-async function deleteUser(user, button) {
-  button.disabled = true;
+// Asks for what is new; `isRefused`: because the board would not send it by itself.
+async function poll(isRefused = isFull) {
   try {
-    const answer = await call("DELETE", `users/${user.id}`);
-    if (answer.ok || answer.status === 404) {
-      await loadUsers();
-      at("name").focus();
-      return;
-    }
-    show("users-error", reasonOf(answer));
+    const response = await fetch(`api/readings?since=${last}`, { signal: AbortSignal.timeout(STALE_MS) });
+    if (response.ok) {
+      seen = Date.now();
+      if (isRefused && !isFull) connectAt = seen + FULL_MS;
+      isFull = isRefused;
+      const { last: number, values } = response.status === 200 ? await response.json() : { last, values: [] };
+      values.forEach((reading, i) => take(number - values.length + i + 1, reading));
+    } else isFull = false;
   } catch {
-    show("users-error", NO_ANSWER);
+    isFull = false;
   }
-  button.disabled = false;
+  turn();
 }
 
-at("add").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const form = event.target;
-  const button = form.querySelector("button");
-  button.disabled = true;
+async function readStatus() {
+  statusAt = Date.now() + STATUS_MS;
   try {
-    const answer = await call("POST", "users", Object.fromEntries(new FormData(form)));
-    const wrong = answer.ok ? {} : (answer.content.error || {}).fields || {};
-    for (const input of form.querySelectorAll("input")) {
-      show(`${input.name}-error`, wrong[input.name] || "");
-      input.setAttribute("aria-invalid", input.name in wrong);
+    showStatus(await call("GET", "api/status"));
+    seen = Date.now();
+  } catch {} // what is stale says so
+}
+
+function turn() {
+  const now = Date.now();
+  const isLive = now - seen < STALE_MS;
+  if (isLive !== live && (isLive || now - began > STALE_MS)) {
+    const since = seen ? ` since ${new Date(seen).toLocaleTimeString()}` : "";
+    show("link", isLive ? "live" : `no answer${since}`);
+    document.body.className = isLive ? "live" : "stale";
+    at("led").disabled = !isLive;
+    if (isLive && live === false) {
+      statusAt = 0;
+      enter(true);
     }
-    const first = form.querySelector("[aria-invalid=true]");
-    if (first) first.focus();
-    show("users-error", answer.ok || first ? "" : reasonOf(answer));
-    if (answer.ok) {
-      form.reset();
-      await loadUsers();
-      at("name").focus();
-    }
-  } catch {
-    show("users-error", NO_ANSWER);
+    live = isLive;
   }
-  button.disabled = false;
+  if (document.hidden) return stop(); // places are few
+  if (isLive && now >= statusAt) readStatus();
+  if (source && now - seen > 2 * STALE_MS && now - connectAt > 2 * STALE_MS) stop();
+  if (source || now - heard < AGAIN_MS) return;
+  if (now >= connectAt) {
+    connectAt = now;
+    listen();
+  } else if (isFull && now - seen > AGAIN_MS / 2) poll();
+}
+
+// -- which section is shown
+
+let shown = null;
+let part = null;
+let hostname = "Limpet";
+
+function nameTab() {
+  const link = document.querySelector("nav [aria-current]");
+  document.title = `${link.textContent} · ${hostname}`;
+}
+
+// `isAgain`: the board is back, and what somebody is typing shall stay.
+async function enter(isAgain) {
+  if (part) await attempt(() => part.enter(at(shown), isAgain));
+}
+
+async function route() {
+  const before = shown;
+  const wanted = location.hash.slice(2);
+  shown = document.querySelector(`nav [href="#/${CSS.escape(wanted)}"]`) ? wanted : "dashboard";
+  if (shown === before) return;
+  for (const link of document.querySelectorAll("nav a")) {
+    const name = link.hash.slice(2);
+    at(name).hidden = name !== shown;
+    if (name === shown) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  nameTab();
+  notice();
+  scrollTo(0, 0);
+  if (before) at(`h-${shown}`).focus({ preventScroll: true });
+  if (part && part.leave) part.leave();
+  part = null;
+  if (shown === "dashboard") return draw();
+  const name = shown;
+  try {
+    const loaded = await import(`./${name}.js`);
+    if (name !== shown) return;
+    const section = at(name);
+    if (section.children.length === 1) loaded.build(section);
+    part = loaded;
+  } catch {
+    notice("This part of the page could not be loaded: load the page again.");
+    return;
+  }
+  enter();
+}
+
+const began = Date.now();
+addEventListener("hashchange", route);
+addEventListener("load", () => {
+  document.head.append(make("link", { rel: "icon", href: "favicon.svg", type: "image/svg+xml" }));
+  // A board without a slot for the moment refused the style.
+  if (!getComputedStyle(document.body).getPropertyValue("--back")) {
+    document.querySelector("[rel=stylesheet]").href = "style.css?again";
+  }
 });
-
-document.addEventListener("visibilitychange", poll);
-poll();
+document.addEventListener("visibilitychange", turn);
+addEventListener("pagehide", stop);
+addEventListener("pageshow", turn);
+route();
+readStatus();
+// What is held fills the charts; meanwhile another tab may say that it listens.
+channel.postMessage({ me });
+connectAt = Infinity;
+poll(false).then(() => {
+  connectAt = 0;
+  turn();
+});
+setInterval(turn, TURN_MS);

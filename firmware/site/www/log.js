@@ -1,0 +1,49 @@
+// The last lines of the log, as they come, while they are looked at.
+
+import { call, make, notice, pause } from "./app.js";
+
+const MOST = 300;
+const PAUSE_MS = 2000;
+
+let lines, level, visit = 0, last = 0;
+
+export function build(section) {
+  level = make("select", { id: "level" }, make("option", { value: "all" }, "Everything"),
+    make("option", { value: "bad" }, "Warnings and errors"));
+  level.onchange = () => { lines.className = level.value; };
+  lines = make("div", { id: "lines", className: "all", tabIndex: 0, role: "log", "aria-label": "Lines, the newest last" });
+  section.append(make("div", { className: "card" },
+    make("div", { className: "row" }, make("label", { htmlFor: "level" }, "Show"), level), lines));
+}
+
+export function enter() { follow(++visit); }
+
+export function leave() { visit += 1; }
+
+async function follow(mine) {
+  while (mine === visit) {
+    try {
+      if (!document.hidden) add(await call("GET", `api/log?since=${last}`));
+      notice();
+    } catch (error) {
+      if (mine !== visit) return;
+      notice(error.message);
+      if (error.status && error.status !== 503) return;
+    }
+    await pause(PAUSE_MS);
+  }
+}
+
+function add(text) {
+  const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
+  const found = String(text).split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const first = found.find((line) => line.number);
+  if (first && first.number <= last) lines.replaceChildren(); // the board started anew
+  for (const { number, level, uptime_s: second, text, lost } of found) {
+    if (number) last = number;
+    lines.append(lost ? make("p", { className: "quiet" }, `${lost} lines are gone`) :
+      make("p", { className: level }, make("span", { className: "quiet" }, `${second} s `), text));
+  }
+  while (lines.children.length > MOST) lines.firstChild.remove();
+  if (isAtEnd) lines.scrollTop = lines.scrollHeight;
+}

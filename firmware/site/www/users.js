@@ -1,0 +1,67 @@
+// The users: a JSON resource with all of HTTP's methods.
+
+import { ask, attempt, call, field, make, makeForm } from "./app.js";
+
+let list, nobody;
+
+const inputs = (user = {}) => [
+  field("Name", { name: "name", value: user.name || "" }),
+  field("E-mail", { name: "email", type: "email", value: user.email || "" }),
+];
+
+export function build(section) {
+  const add = makeForm(inputs(), "Add", async (values, form) => {
+    await call("POST", "users", values);
+    form.reset();
+    await enter();
+    form.querySelector("input").focus();
+  });
+  add.id = "add";
+  list = make("ul", { id: "list" });
+  nobody = make("p", { className: "quiet", hidden: true }, "Nobody yet.");
+  section.append(make("div", { className: "card" }, make("h3", {}, "New user"), add),
+    make("div", { className: "card" }, make("h3", {}, "All users"), nobody, list));
+}
+
+export async function enter(section, isAgain) {
+  if (isAgain && list.querySelector("form")) return;
+  const { users } = await call("GET", "users");
+  list.replaceChildren(...users.map(item));
+  nobody.hidden = users.length > 0;
+}
+
+function item(user) {
+  const element = make("li");
+  const edit = make("button", { className: "plain", "aria-label": `Edit ${user.name}` }, "Edit");
+  const remove = make("button", { className: "plain bad", "aria-label": `Delete ${user.name}` }, "Delete");
+  const text = make("div", { className: "wide" }, user.name, make("div", { className: "quiet" }, user.email));
+  edit.onclick = () => change(element, user);
+  remove.onclick = async () => {
+    if (!await ask(`Delete ${user.name}?`)) return;
+    await attempt(async () => {
+      try {
+        await call("DELETE", `users/${user.id}`);
+      } catch (error) {
+        if (error.status !== 404) throw error;
+      }
+      await enter();
+      document.getElementById("h-users").focus();
+    });
+  };
+  element.append(text, edit, remove);
+  return element;
+}
+
+function change(element, user) {
+  const back = (changed) => {
+    const next = item(changed);
+    element.replaceWith(next);
+    next.querySelector("button").focus();
+  };
+  const cancel = make("button", { type: "button", className: "plain", onclick: () => back(user) }, "Cancel");
+  const form = makeForm(inputs(user), [make("button", {}, "Save"), cancel], async (values) => {
+    back(await call("PATCH", `users/${user.id}`, values));
+  });
+  element.replaceChildren(form);
+  form.querySelector("input").focus();
+}

@@ -1,0 +1,95 @@
+"""Chromium, headless and the system's own, for tests of the pages.
+
+    with Browser() as browser:
+        page = browser.open(server.url)             # fails, at `close`, for what the console says was wrong
+        page.get_by_role("switch").click()          # Playwright's Page, otherwise
+
+Playwright drives it; no browser is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from importlib import resources
+
+from playwright.sync_api import Page, sync_playwright
+
+from tools import ROOT
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MISSING = "There is no Chromium. Debian, Ubuntu: sudo apt-get install --no-install-recommends chromium"
+
+# A container has a small /dev/shm, and CI runs as root, where Chromium's sandbox does not start.
+ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
+
+SCREENSHOTS = ROOT / ".cache" / "screenshots"
+PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1200, "height": 800}
+
+# Two cores, shared with other tests, and a server that may be MicroPython.
+PATIENCE_MS = 20000
+
+
+def executable() -> str | None:
+    """Return where Chromium is, or None."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class Browser:
+    """One Chromium; a context manager. `errors` has what pages said on their consoles, "ADDRESS: TEXT"."""
+
+    def __init__(self):
+        self.errors = []
+        self._playwright = None
+        self._chromium = None
+
+    def __enter__(self) -> Browser:
+        self._playwright = sync_playwright().start()
+        self._chromium = self._playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._chromium.close()
+        self._playwright.stop()
+
+    def profile(self, size=DESKTOP, scheme="light", **options):
+        """Return a new BrowserContext: a browser of its own, with its own cookies and connections."""
+        context = self._chromium.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce", **options)
+        context.set_default_timeout(PATIENCE_MS)
+        context.on("console", self._hear)
+        context.on("weberror", lambda error: self.errors.append(f"{error.page.url}: {error.error}"))
+        return context
+
+    def open(self, url: str, context=None, **options) -> Page:
+        """Return a new page, of a new profile with these options unless there is a context."""
+        page = (context or self.profile(**options)).new_page()
+        page.goto(url)
+        return page
+
+    def close(self) -> None:
+        """Close all profiles. AssertionError where a console had an error or a warning."""
+        for context in self._chromium.contexts:
+            context.close()
+        errors, self.errors = self.errors, []
+        assert not errors, "\n".join(errors)
+
+    def forgive(self, pattern: str) -> None:
+        """Forget the errors so far that match, all of them: a server that was stopped is missed on the console."""
+        self.errors = [error for error in self.errors if not re.search(pattern, error)]
+
+    def _hear(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.errors.append(f"{message.location.get('url')}: {message.text}")
+
+
+def axe(page: Page) -> list[str]:
+    """Return what axe finds to be a serious or critical hindrance, one line each."""
+    source = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    page.evaluate(source + ";0")
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        f"{rule['id']} ({rule['impact']}): {rule['help']}: {node['html'][:160]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]

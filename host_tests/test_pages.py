@@ -1,0 +1,445 @@
+"""The pages in a real browser, Chromium without a window, against CPython and MicroPython."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from host_tests import servers
+from host_tests.browser import DESKTOP, MISSING, PATIENCE_MS, PHONE, SCREENSHOTS, Browser, axe, executable
+from host_tests.conftest import CI
+from host_tests.servers import read_response
+from tools import ROOT
+
+WWW = ROOT / "firmware" / "site" / "www"
+PARTS = ("dashboard", "users", "files", "settings", "api", "log")
+MAX_GZIPPED = 20 * 1024
+GET_STATUS = b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+# What it takes the page to call itself stale, and to come back; twice as much on a busy machine.
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if not executable():
+        if CI:
+            pytest.fail(MISSING, pytrace=False)
+        pytest.skip(MISSING)
+    with Browser() as running:
+        yield running
+
+
+@pytest.fixture
+def browser(chromium, start_server):
+    """The browser; its pages are closed while the test's servers still run, and may not have complained."""
+    yield chromium
+    chromium.close()
+
+
+def expect_live(page):
+    expect(page.locator("#link")).to_have_text("live")
+
+
+def heading(page, name):
+    return page.get_by_role("heading", level=2, name=name, exact=True)
+
+
+def go(page, name):
+    page.get_by_role("navigation").get_by_role("link", name=name).click()
+
+
+# -- what is shipped
+
+
+def test_pages_fit_the_budget():
+    sizes = {path.name: len(gzip.compress(path.read_bytes(), 9, mtime=0)) for path in WWW.iterdir()}
+    assert sum(sizes.values()) <= MAX_GZIPPED, sizes
+
+
+def test_nothing_is_loaded_from_elsewhere_or_inline():
+    html = (WWW / "index.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=)|https?://", html)
+    for path in WWW.glob("*.js"):
+        assert not re.search(r"https?://|innerHTML|eval\(", path.read_text()), path.name
+
+
+@pytest.mark.interpreters("amd64")
+def test_first_view_takes_three_requests_and_nothing_moves(server, browser):
+    context = browser.profile(PHONE)
+    context.add_init_script(
+        "window.moved = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) => {"
+        " if (!entry.hadRecentInput) window.moved += entry.value; })).observe({type: 'layout-shift', buffered: true});"
+    )
+    page = context.new_page()
+    kinds = []
+    page.on("request", lambda request: kinds.append(request.resource_type))
+    page.goto(server.url)
+    expect_live(page)
+    expect(page.locator("#temperature .value")).to_contain_text("°C")
+    parts = [kind for kind in kinds if kind in ("document", "stylesheet", "script", "font")]
+    assert sorted(parts) == ["document", "script", "stylesheet"]
+    # Behind them come the live values, and at last a picture for the tab.
+    assert set(kinds) - set(parts) <= {"eventsource", "fetch", "image", "other"}
+    # Web Vitals calls 0.1 good.
+    assert page.evaluate("window.moved") < 0.02
+
+
+@pytest.mark.interpreters("amd64")  # MicroPython: what costs time is done there alone
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", ["phone", "desktop"])
+def test_every_page_is_accessible_and_fits(server, browser, width, scheme):
+    context = browser.profile({"phone": PHONE, "desktop": DESKTOP}[width], scheme)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name in PARTS:
+        page = browser.open(f"{server.url}#/{name}", context)
+        expect_live(page)
+        expect(page.locator(f"#{name} .card").first).to_be_visible()
+        if name == "api":
+            page.locator("summary").nth(2).click()
+        if name == "dashboard":
+            expect(page.locator("#uptime")).not_to_have_text("–")
+        page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        # Two of four look at both schemes and both widths: it takes a while.
+        if (width, scheme) in (("phone", "light"), ("desktop", "dark")):
+            found += [f"{name}: {line}" for line in axe(page)]
+        page.close()
+    assert not found, "\n".join(found)
+
+
+# -- the way around
+
+
+def test_every_page_opens_and_back_forward_and_reload_work(server, browser):
+    page = browser.open(server.url)
+    for name in ("Users", "Files", "Settings", "API", "Log"):
+        go(page, name)
+        expect(heading(page, name)).to_be_visible()
+        expect(heading(page, name)).to_be_focused()
+        expect(page.locator(f"#{name.lower()} .card").first).to_be_visible()
+        expect(page).to_have_title(re.compile(f"{name} · "))
+        expect(page.locator("main > section:not([hidden])")).to_have_count(1)
+    page.go_back()
+    expect(heading(page, "API")).to_be_visible()
+    page.go_back()
+    expect(heading(page, "Settings")).to_be_visible()
+    page.go_forward()
+    expect(heading(page, "API")).to_be_visible()
+    page.reload()
+    expect(heading(page, "API")).to_be_visible()
+    expect(page.get_by_role("link", name="API", exact=True)).to_have_attribute("aria-current", "page")
+    page.goto(f"{server.url}#/nowhere")
+    expect(heading(page, "Dashboard")).to_be_visible()
+
+
+def test_keyboard_alone_is_enough(server, browser):
+    page = browser.open(server.url)
+    expect_live(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Users")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+    led = page.get_by_role("switch", name="LED")
+    expect(led).to_be_focused()
+    was = led.get_attribute("aria-checked")
+    page.keyboard.press("Space")
+    expect(led).to_have_attribute("aria-checked", "false" if was == "true" else "true")
+
+
+# -- live
+
+
+def test_live_values_change(server, browser):
+    page = browser.open(server.url)
+    expect_live(page)
+    uptime = page.locator("#uptime").text_content()
+    expect(page.locator("#uptime")).not_to_have_text(uptime)
+    curve = page.locator("#temperature path").nth(1).get_attribute("d")
+    expect(page.locator("#temperature path").nth(1)).not_to_have_attribute("d", curve)
+    expect(page.locator("#rate .value")).to_have_text(re.compile(r"\d"))
+    if server.interpreter.word != "cpython":
+        expect(page.locator("#heap .value")).to_have_text(re.compile(r"\d KiB"))
+
+
+def test_led_is_switched_in_every_window_at_once(server, browser):
+    one = browser.profile()
+    pages = [browser.open(server.url, one), browser.open(server.url, one), browser.open(server.url)]
+    for page in pages:
+        expect_live(page)
+    for page in pages:
+        was = page.get_by_role("switch").get_attribute("aria-checked")
+        page.get_by_role("switch").click()
+        for other in pages:
+            expect(other.get_by_role("switch")).to_have_attribute("aria-checked", "false" if was == "true" else "true")
+
+
+@pytest.mark.interpreters("amd64")
+def test_page_says_that_it_is_stale_and_heals(start_server, browser, monkeypatch):
+    server = start_server()
+    page = browser.open(f"{server.url}#/users")
+    expect(page.get_by_text("Nobody yet.")).to_be_visible()
+    expect_live(page)
+    server.stop()
+    expect(page.locator("#link")).to_have_text(re.compile("no answer since"))
+    go(page, "Dashboard")
+    expect(page.get_by_role("switch")).to_be_disabled()
+    monkeypatch.setattr(servers, "free_port", lambda: server.port)
+    server.start()
+    expect_live(page)
+    expect(page.get_by_role("switch")).to_be_enabled()
+    uptime = page.locator("#uptime").text_content()
+    expect(page.locator("#uptime")).not_to_have_text(uptime)
+    browser.forgive("Failed to load resource")
+
+
+def start_with_six_slots(start_server, folder):
+    (folder / "config.json").write_text(json.dumps({"limits": {"connections": 6}}))
+    return start_server(data=folder)
+
+
+def expect_all_alive(pages):
+    for page in pages:
+        expect_live(page)
+    pages[-1].get_by_role("switch").click()
+    for page in pages:
+        expect(page.get_by_role("switch")).to_have_attribute("aria-checked", "true")
+    uptimes = [page.locator("#uptime").text_content() for page in pages]
+    for page, uptime in zip(pages, uptimes):
+        expect(page.locator("#uptime")).not_to_have_text(uptime)
+    go(pages[0], "Users")
+    expect(pages[0].get_by_text("Nobody yet.")).to_be_visible()
+
+
+@pytest.mark.interpreters("amd64")
+def test_ten_tabs_share_six_slots(start_server, browser, tmp_path):
+    server = start_with_six_slots(start_server, tmp_path)
+    context = browser.profile()
+    expect_all_alive([browser.open(server.url, context) for _ in range(10)])
+    # Nobody was turned away: one of them listens for all.
+    status = json.loads(read_response(server.raw(GET_STATUS)).body)
+    assert status["connections"]["refused"] == 0
+
+
+@pytest.mark.interpreters("amd64")
+def test_more_browsers_than_slots_are_all_kept_up_to_date(start_server, browser, tmp_path):
+    server = start_with_six_slots(start_server, tmp_path)
+    pages = []
+    for _ in range(8):
+        page = browser.open(server.url)
+        # A board without a slot for the moment refuses a part of the page: who looks at it loads it again.
+        for _ in range(5):
+            try:
+                expect(page.locator("#link")).to_have_text("live", timeout=3000)
+                break
+            except AssertionError:
+                page.reload()
+        pages.append(page)
+    expect_all_alive(pages)
+    browser.forgive("503|404|ERR_CONNECTION|ERR_EMPTY_RESPONSE")
+
+
+@pytest.mark.interpreters("amd64")
+def test_style_that_was_refused_is_asked_for_again(server, browser):
+    context = browser.profile()
+    context.route("**/style.css", lambda route: route.fulfill(status=503))
+    page = browser.open(server.url, context)
+    expect(page.locator(".tiles")).to_have_css("display", "grid")
+    browser.forgive("503")
+
+
+# -- users
+
+
+def test_users_are_added_changed_and_deleted(server, browser):
+    page = browser.open(f"{server.url}#/users")
+    add = page.locator("#add")
+    add.get_by_label("Name").fill("Ada")
+    add.get_by_label("E-mail").fill("nowhere")
+    add.get_by_role("button", name="Add").click()
+    expect(add.get_by_text("An address has one @")).to_be_visible()
+    expect(add.get_by_label("E-mail")).to_be_focused()
+    expect(add.get_by_label("E-mail")).to_have_attribute("aria-invalid", "true")
+    expect(add.get_by_label("Name")).to_have_attribute("aria-invalid", "false")
+    add.get_by_label("E-mail").fill("ada@example.org")
+    page.keyboard.press("Enter")
+    rows = page.locator("#list li")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("ada@example.org")
+    expect(add.get_by_label("Name")).to_have_value("")
+    page.get_by_role("button", name="Edit Ada").click()
+    expect(rows.get_by_label("Name")).to_be_focused()
+    rows.get_by_label("Name").fill("")
+    rows.get_by_role("button", name="Save").click()
+    expect(rows.get_by_text("A name has 1 to 64 characters.")).to_be_visible()
+    rows.get_by_label("Name").fill("Ada <Lovelace>")
+    rows.get_by_role("button", name="Save").click()
+    expect(rows).to_contain_text("Ada <Lovelace>")
+    page.reload()
+    page.get_by_role("button", name="Delete Ada <Lovelace>").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(rows).to_have_count(1)
+    page.get_by_role("button", name="Delete Ada <Lovelace>").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Nobody yet.")).to_be_visible()
+    browser.forgive("422")
+
+
+# -- files
+
+
+def test_files_are_uploaded_downloaded_and_deleted(server, browser):
+    page = browser.open(f"{server.url}#/files")
+    content = bytes(range(256)) * 4096
+    picked = [
+        {"name": "a part&of#it.bin", "mimeType": "application/octet-stream", "buffer": content},
+        {"name": "empty.txt", "mimeType": "text/plain", "buffer": b""},
+    ]
+    page.get_by_label("Choose files").set_input_files(picked)
+    expect(page.get_by_role("list", name="Uploads").get_by_text("done")).to_have_count(2)
+    stored = page.get_by_role("list", name="Files").get_by_role("listitem")
+    expect(stored).to_have_count(2)
+    expect(stored.first).to_contain_text("1.0 MiB")
+    # MicroPython's unix port may not know.
+    if server.interpreter.word == "cpython":
+        expect(page.locator("#free")).to_contain_text("free")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="a part&of#it.bin").click()
+    assert download.value.path().read_bytes() == content
+    for name in ("a part&of#it.bin", "empty.txt"):
+        page.get_by_role("button", name=f"Delete {name}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_role("button", name=f"Delete {name}")).to_have_count(0)
+    expect(page.get_by_text("No files yet.")).to_be_visible()
+
+
+def test_upload_that_is_refused_says_why(server, browser):
+    page = browser.open(f"{server.url}#/files")
+    picked = [{"name": ".hidden", "mimeType": "text/plain", "buffer": b"x"}]
+    page.get_by_label("Choose files").set_input_files(picked)
+    expect(page.get_by_role("list", name="Uploads")).to_contain_text("A file cannot have this name.")
+    browser.forgive("400")
+
+
+# -- settings
+
+
+def test_settings_are_saved_with_errors_beside_their_fields(start_server, browser):
+    server = start_server()
+    page = browser.open(f"{server.url}#/settings")
+    page.get_by_label("Host name").fill("not a name")
+    page.get_by_role("button", name="Add a network").click()
+    network = page.locator(".network")
+    network.get_by_label("Name").fill("Workshop")
+    network.get_by_label("Password").fill("short")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("A host name has 1 to 32 letters")).to_be_visible()
+    expect(network.get_by_text("A Wi-Fi password has 8 to 63")).to_be_visible()
+    page.get_by_label("Host name").fill("attic")
+    network.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    config = json.loads((server.data / "config.json").read_text())
+    assert (config["hostname"], config["networks"][0]["password"]) == ("attic", "correct horse")
+    # What is not typed again is kept.
+    expect(network.get_by_label("Password")).to_have_value("")
+    page.get_by_label("Time servers").fill("time.example.org")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    config = json.loads((server.data / "config.json").read_text())
+    assert config["time_servers"] == ["time.example.org"]
+    assert config["networks"][0]["password"] == "correct horse"
+    browser.forgive("422")
+
+
+def test_settings_are_backed_up_and_restored(start_server, browser):
+    server = start_server()
+    page = browser.open(f"{server.url}#/settings")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Backup").click()
+    assert download.value.suggested_filename == "limpet.json"
+    document = json.loads(download.value.path().read_text())
+    restored = json.dumps({**document, "hostname": "cellar"}).encode()
+    for content, sign in ((b"{", "is not a backup"), (restored, None)):
+        file = {"name": "backup.json", "mimeType": "application/json", "buffer": content}
+        page.get_by_label("Restore").set_input_files([file])
+        page.get_by_role("dialog").get_by_role("button", name="Replace").click()
+        if sign:
+            expect(page.get_by_role("alert").first).to_contain_text(sign)
+    expect(page.get_by_label("Host name")).to_have_value("cellar")
+
+
+def test_password_is_set_and_asked_for(start_server, browser):
+    server = start_server()
+    page = browser.open(f"{server.url}#/settings")
+    page.get_by_label("New password").fill("short")
+    page.get_by_role("button", name="Set").click()
+    expect(page.get_by_text("A password has 8 characters")).to_be_visible()
+    page.get_by_label("New password").fill("correct horse")
+    page.get_by_role("button", name="Set").click()
+    expect(page.get_by_label("Old password")).to_be_visible()
+    stranger = browser.open(server.url)
+    expect_live(stranger)
+    stranger.get_by_role("switch").click()
+    expect(stranger.locator("#led-error")).to_contain_text("Log in first")
+    expect(stranger.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    go(stranger, "Log")
+    expect(stranger.locator("#notice")).to_contain_text("Log in first")
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Password", exact=True).fill("wrong horse")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("The password is wrong.")).to_be_visible()
+    page.get_by_label("Password", exact=True).fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_label("Host name")).to_be_visible()
+    browser.forgive("401|422")
+
+
+@pytest.mark.interpreters("amd64")
+def test_board_is_restarted(start_server, browser, monkeypatch):
+    server = start_server()
+    page = browser.open(f"{server.url}#/settings")
+    page.get_by_role("button", name="Restart").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restart").click()
+    # What the simulated board ends with, for who watches it to start it anew.
+    assert server.process.wait(10) == 75
+    monkeypatch.setattr(servers, "free_port", lambda: server.port)
+    server.start()
+    go(page, "Dashboard")
+    expect(page.locator("#uptime")).to_have_text(re.compile(r"^\d s"))
+    expect_live(page)
+    browser.forgive("ERR_")
+
+
+# -- API and log
+
+
+def test_endpoint_is_tried(server, browser):
+    page = browser.open(f"{server.url}#/api")
+    trial = page.locator("details", has_text="Switch the LED")
+    trial.locator("summary").click()
+    trial.get_by_role("button", name="Send").click()
+    expect(trial.locator("pre")).to_contain_text("200 OK")
+    expect(trial.locator("pre")).to_contain_text('"on": true')
+    table = page.locator("details", has_text="The last minute as a table")
+    table.locator("summary").click()
+    table.get_by_role("button", name="Send").click()
+    expect(table.locator("pre")).to_contain_text("temperature_c")
+
+
+def test_log_shows_what_happens(server, browser):
+    page = browser.open(f"{server.url}#/log")
+    lines = page.get_by_role("log").locator("p")
+    expect(lines.first).to_be_visible()
+    server.raw(b"GET /api/led?seen=here HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    expect(lines.filter(has_text="/api/led?seen=here")).to_be_visible()
+    page.get_by_label("Show").select_option("bad")
+    expect(lines.filter(has_text="/api/led?seen=here")).to_be_hidden()
