@@ -12,6 +12,8 @@ import httpx
 import pytest
 import websockets
 
+from host_tests.browser import ARGUMENTS, MISSING, executable
+from host_tests.conftest import CI
 from host_tests.servers import free_port, read_response
 from tools import __main__ as tools
 from tools import cert
@@ -192,3 +194,14 @@ def test_made_again_it_replaces_the_old_one(tmp_path):
     old = (tmp_path / "key.der").read_bytes()
     cert.write(tmp_path, ("a.local",))
     assert (tmp_path / "key.der").read_bytes() != old
+
+
+def test_chromium_follows_to_the_secure_page(secure, tmp_path):
+    if not executable():
+        (pytest.fail if CI else pytest.skip)(MISSING)
+    trusting = ["--ignore-certificate-errors", f"--user-data-dir={tmp_path}", *ARGUMENTS]
+    page = f"http://127.0.0.1:{secure.plain_port}/json"
+    done = subprocess.run(
+        [executable(), "--headless", *trusting, "--dump-dom", page], capture_output=True, text=True, timeout=60
+    )
+    assert '{"hello": "world"}' in done.stdout, done.stderr
