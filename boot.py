@@ -15,6 +15,9 @@ _STEP_MS = 20
 # Where the BOOT button is, by the chip; else GPIO 0.
 _BUTTONS = {"C3": 9, "C6": 9}
 
+# A start, the network joined, a minute of serving, with room: what has not come up by then hangs.
+_TRIAL_MS = 240000
+
 # What was deployed and waits to be put in place (tools/manifest.py).
 _HOME = "/.limpet/"
 
@@ -65,6 +68,30 @@ def switch():
     os.remove(_HOME + "switch")
 
 
+def watch():
+    """Reset the board in a while if a tree is still on trial then: `switch` goes back to the old one.
+
+    `recovery.confirm` ends a trial. A prompt, or Python that goes round for ever, lets the timer's function run.
+    """
+    try:
+        os.stat(_HOME + "trial")
+    except OSError:
+        return
+    import machine
+
+    machine.Timer(0).init(mode=machine.Timer.ONE_SHOT, period=_TRIAL_MS, callback=_judge)
+
+
+def _judge(timer):
+    # Names of its own: main.py shares this file's.
+    import os
+
+    import machine
+
+    if "trial" in os.listdir(_HOME):
+        machine.reset()
+
+
 def count():
     """Count this boot: main.py asks `recovery` whether it is in safe mode."""
     from firmware.board import recovery
@@ -72,7 +99,7 @@ def count():
     recovery.begin()
 
 
-for _step in (rescue, switch, count):
+for _step in (rescue, switch, watch, count):
     try:
         _step()
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """Puts Limpet on a board: `python3 -m tools deploy`. What is there already is not sent again; settings and data stay.
 
 Everything that changed is staged beside the tree that runs and verified there; one rename is the moment of change
-(tools/manifest.py tells how). Pull the cable when you like: the board boots the old tree or the new one.
+(tools/manifest.py tells how). Pull the cable when you like: the board boots the old tree or the new one. Over the air
+it is much the same, with a way back: tools/update.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tools import ROOT, console, manifest, mpy, ports
+from tools import ROOT, console, manifest, mpy, ports, update
 from tools.backup import DATA
 from tools.board import Board, RemoteError
 from tools.console import Failure
@@ -87,14 +88,10 @@ def stage(board: Board, plan: manifest.Plan) -> int:
     """
     board.make_folder(manifest.HOME.rstrip("/"))
     there = {path[len(manifest.HOME) :] for path in board.walk(manifest.HOME)} - {"manifest"}
-    whole = _verified(board, plan, there & set(plan.staged))
-    # A compressed file may not be older than its plain one, and between sessions a board's clock may go back.
-    for path in plan.send:
-        names = {plan.name(path), plan.name(path + ".gz")} if path + ".gz" in plan.send else set()
-        if not names <= whole:
-            whole -= names
-    # A journal that boot.py has left belongs to a boot.py that knows none: nothing has followed it.
-    for name in there - whole:
+    whole = plan.usable(_verified(board, plan, there & set(plan.staged)))
+    # A journal that boot.py has left belongs to a boot.py that knows none: nothing has followed it. It goes, and a
+    # trial ends, before the files do that they are about.
+    for name in sorted(there - whole, key=lambda name: (name not in ("switch", "trial"), name)):
         board.remove(manifest.HOME + name)
     missing = [name for name in plan.staged if name not in whole]
     needed, free = plan.room(whole), board.free_bytes()
@@ -245,6 +242,11 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = console.parser("deploy", "Put Limpet on a board: what changed is sent, settings and data stay.")
     parser.add_argument("--port", default="auto", help="serial port, or socket://HOST:PORT (default: the only board)")
+    parser.add_argument(
+        "--host",
+        metavar="http://NAME.local",
+        help="over the air: a board that serves there; asks for its password, or takes $LIMPET_PASSWORD, $LIMPET_TOKEN",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only tell what would be sent and removed")
     parser.add_argument("--source", action="store_true", help="send the source, not compiled: it needs more memory")
     parser.add_argument(
@@ -253,9 +255,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder that has boot.py, main.py and firmware/")
     console.add_json(parser)
     options = parser.parse_args(argv)
-    port = ports.choose(options.port)
-    wifi = ask_network(options.wifi) if options.wifi else None
-    done = deploy(port, options.root, options.source, options.dry_run, wifi)
+    if options.host and (options.wifi or options.port != "auto"):
+        parser.error("--host goes over the air: --port and --wifi need the cable")
+    if options.host:
+        done = update.deploy(options.host, options.root, options.source, options.dry_run)
+    else:
+        port = ports.choose(options.port)
+        wifi = ask_network(options.wifi) if options.wifi else None
+        done = deploy(port, options.root, options.source, options.dry_run, wifi)
     if options.json:
         console.print_json(done)
     else:
@@ -277,7 +284,10 @@ def tell(done: dict, dry_run: bool) -> None:
         text = f"{len(sent)} of {done['files']} files sent ({done['sent_bytes'] // 1024:,} KB), {len(removed)} removed."
     else:
         text = f"All {done['files']} files are there already: nothing was sent."
-    console.say(f"{done['port']}: {text}")
+    console.say(f"{done.get('port') or done['host']}: {text}")
+    if "host" in done:
+        update.tell(done)
+        return
     address = done["address"]
     if not address and done["networks"]:
         console.say("The server runs, but has joined no network yet: `python3 -m tools monitor` shows why.")

@@ -6,10 +6,12 @@ The folder `.limpet` on the board is ours:
     0123456789abcdef  a staged file: whole, verified, in nobody's way; named after its path and content
     switch           the journal: its appearance, one rename, is the moment of change. boot.py completes it
     trial            the journal back, while a new tree is on trial: a boot that finds it makes it `switch`
+    ~...             files of the old tree, while a new one is on trial
 
 A journal has a line for each step, in order: "STAGED PATH" renames over what is there, "- PATH" removes a file or an
 empty folder, "+ PATH" makes a folder. What fails because it is done already is done; so a journal cut off at any point
 is begun again from its start. boot.py is the first to be replaced, for whoever starts next has to know journals.
+Over the cable there is no trial: the cable is the way back. Over the air firmware/board/update.py writes the journals.
 
     build(root, arch) -> {path: bytes}      Plan(wanted, there, old): its `send`, `remove`, `staged` and `journal`
 """
@@ -97,6 +99,11 @@ def _compiled(package: Path, arch: str) -> dict[str, bytes]:
         return {"/" + file.relative_to(folder).as_posix(): file.read_bytes() for file in made}
 
 
+def staged_name(path: str, digest: str) -> str:
+    """Return the name of the staged file for `path` whose hash is `digest`; firmware/board/update.py knows it too."""
+    return sha256(f"{path}\0{digest}".encode())[:16]
+
+
 def parse(text: bytes) -> dict[str, str]:
     """Return {path: hash} from a manifest; a line that is none is passed over."""
     lines = (line.split(" ", 1) for line in text.decode("utf-8", "replace").splitlines())
@@ -126,6 +133,8 @@ class Plan:
         changed |= {path + ".gz" for path in changed} & set(wanted)
         self.send = sorted(changed)
         manifest = "".join(f"{hashes[path]} {path}\n" for path in sorted(wanted)).encode()
+        self.tree = sha256(manifest)
+        self._digests = {**hashes, MANIFEST: self.tree}
         self.is_done = not self.send and not self.remove and old == hashes
         # {staged name: content}, in the order of sending.
         self.staged = {self.name(path): wanted[path] for path in self.send}
@@ -141,8 +150,19 @@ class Plan:
 
     def name(self, path: str) -> str:
         """Return the name of a staged file."""
-        data = self.wanted.get(path, b"")
-        return sha256(path.encode() + b"\0" + data)[:16]
+        return staged_name(path, self._digests[path])
+
+    def usable(self, whole: set[str]) -> set[str]:
+        """Return which of the staged files that are on the board, whole, need not be sent again.
+
+        A compressed file may not be older than its plain one, and between sessions a board's clock may go back.
+        """
+        usable = set(whole)
+        for path in self.send:
+            names = {self.name(path), self.name(path + ".gz")} if path + ".gz" in self.send else set()
+            if not names <= whole:
+                usable -= names
+        return usable
 
     def _refuse_conflicts(self, there: dict[str, str | None]) -> None:
         for path in self.wanted:

@@ -15,6 +15,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+# What only CPython imports.
+LAPTOPS = ("cpython.py",)
+
 # As on the board: without assertions, with the line numbers that a traceback shows.
 OPTIMISATION = "-O2"
 
@@ -81,6 +84,8 @@ def compile_tree(source: Path, target: Path, arch: str) -> list[Path]:
     """
     made = []
     for file in sorted(source.rglob("*.py")):
+        if file.name in LAPTOPS:
+            continue
         place = file.relative_to(source)
         name = Path(source.name, place).as_posix()
         made.append(compile_file(file, (target / place).with_suffix(".mpy"), arch, name))

@@ -5,8 +5,13 @@ safe mode: what the user made is left out, so that it can be repaired over the n
 finished is followed by an ordinary one, which begins by itself when nobody asks for anything: it may have been the
 power alone that failed.
 
+A tree that came over the air is on trial until its first boot is finished and somebody has reached it: any other boot
+goes back to the old one (boot.py's `switch`), and what crashes or hangs while on trial is reset for that.
+
 Nothing here raises: a board whose non-volatile storage is broken boots without a count and without safe mode.
 """
+
+import os
 
 import firmware.board as board
 
@@ -20,6 +25,12 @@ _SAFE_MS = 600000
 
 # The end of a traceback, where it says what went wrong. A page of the storage has 4,000 bytes.
 _CRASH_BYTES = 400
+
+# Between two looks whether a tree on trial was asked for something.
+_TRIAL_MS = 1000
+
+# The folder that boot.py and main.py are in, without a slash. A laptop has none that anything here may change.
+root = "" if board.network_time else None
 
 # Whether this boot is in safe mode; set by `begin`.
 safe_mode = False
@@ -57,8 +68,9 @@ def begin():
 
 
 def confirm():
-    """This boot is finished: forget those that were not."""
+    """This boot is finished: forget those that were not, and keep the tree that it ran."""
     global _unfinished
+    _end_trial()
     if _storage is None or not _unfinished:
         return
     try:
@@ -74,6 +86,9 @@ async def settle(server):
     Begin this once the server listens.
     """
     await board.sleep_ms(FINISHED_MS)
+    # Nobody can repair what nobody reaches: boot.py's timer ends this, where no request does.
+    while not server.requests and is_on_trial():
+        await board.sleep_ms(_TRIAL_MS)
     confirm()
     requests = None
     while safe_mode:
@@ -82,6 +97,28 @@ async def settle(server):
             board.reset()
         requests = server.requests
         await board.sleep_ms(_SAFE_MS)
+
+
+def is_on_trial():
+    """Tell whether the tree that runs is on trial."""
+    try:
+        return root is not None and bool(os.stat(root + "/.limpet/trial"))
+    except OSError:
+        return False
+
+
+def _end_trial():
+    """Keep the tree that runs; what was kept to go back goes."""
+    if not is_on_trial():
+        return
+    home = root + "/.limpet/"
+    try:
+        os.remove(home + "trial")
+        for name in os.listdir(home):
+            if name.startswith("~"):
+                os.remove(home + name)
+    except OSError as error:
+        print("limpet: a trial is not ended:", repr(error))
 
 
 def boots():
@@ -95,14 +132,17 @@ def reset_cause():
 
 
 def note_crash(text):
-    """Keep the end of `text` for the status page, over the reset that is to follow."""
+    """Keep the end of `text` for the status page, over the reset that is to follow: at once for a tree on trial."""
     global _last_crash
-    _last_crash = _tail(("boot %d, after %d s: %s" % (_boots, board.uptime_s(), text.strip())).encode())
+    when = b"boot %d, after %d s: " % (_boots, board.uptime_s())
+    _last_crash = when + _tail(text.strip().encode(), _CRASH_BYTES - len(when))
     try:
         _storage.set_blob("crash", _last_crash)
         _storage.commit()
     except Exception as error:
         print("limpet: a crash is not kept:", repr(error))
+    if is_on_trial():
+        board.reset()
 
 
 def last_crash():
@@ -141,11 +181,11 @@ def _store(**numbers):
     _storage.commit()
 
 
-def _tail(raw):
-    """Return the last whole characters of a text in UTF-8."""
-    if len(raw) <= _CRASH_BYTES:
+def _tail(raw, most):
+    """Return the last whole characters of a text in UTF-8, `most` bytes at most."""
+    if len(raw) <= most:
         return raw
-    at = len(raw) - _CRASH_BYTES
+    at = len(raw) - most
     while raw[at] >> 6 == 2:
         at += 1
     return raw[at:]

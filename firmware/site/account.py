@@ -9,15 +9,20 @@ from firmware.site import guards
 from firmware.site.problems import explain
 
 
+def _is_secure():
+    server = guards.root and guards.root.server
+    return server is not None and server.is_secure
+
+
 def _save_password(record):
     settings.change(admin=record)
 
 
-_sessions = Sessions(storage, clock.unix_time, board.uptime_s, secure=guards.root.server.is_secure)
-_auth = Auth(lambda: settings.current["admin"], _sessions, Tokens(storage), _save_password)
-_auth.log = guards.log
+_sessions = Sessions(storage, clock.unix_time, board.uptime_s, secure=_is_secure())
+auth = Auth(lambda: settings.current["admin"], _sessions, Tokens(storage), _save_password)
+auth.log = guards.log
 
-app = _auth.app
+app = auth.app
 explain(app)
 
 
@@ -32,5 +37,5 @@ def make_guard(private):
     """Return the hook that refuses who may not; `private`: paths that take a log-in even to be read."""
     guarded = _Guarded()
     # The first password may be set over the network; with it, that is over.
-    _auth.protect(guarded, private, ("/api/password",))
+    auth.protect(guarded, private, ("/api/password",))
     return guarded.guard

@@ -46,3 +46,4 @@ def status(request):
 
 app.mount("/", files.app)
 app.lazy(("/api/settings", "/api/log", "/api/restart"), "firmware.site.system")
+app.lazy(("/api/update",), "firmware.site.update")

@@ -1,0 +1,671 @@
+"""Updates over the air: the real client, server, boot.py and file system, and what goes wrong at each step.
+
+A board ends with the old tree or the new one, whole, and comes back by itself.
+"""
+
+import base64
+import contextlib
+import functools
+import hashlib
+import io
+import json
+import re
+import shutil
+import socket
+import threading
+
+import httpx
+import pytest
+
+from host_tests import air_board
+from host_tests.air_board import ChipBoard, FolderBoard
+from host_tests.conftest import interpreter_named
+from host_tests.servers import HOST, cpython
+from tools import deploy, manifest, mpy, update
+from tools.__main__ import main as tools_main
+from tools.console import Failure
+
+PASSWORD = "correct horse"
+PAGE = "firmware/site/www/index.html"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once():
+    """Most files are the same in all trees: compile them once, by their content."""
+    with pytest.MonkeyPatch.context() as patch:
+        compile_file, known = mpy.compile_file, {}
+
+        def cached(source, target, arch, name=None):
+            key = (source.read_bytes(), arch, name)
+            if key not in known:
+                known[key] = compile_file(source, target, arch, name).read_bytes()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(known[key])
+            return target
+
+        patch.setattr(mpy, "compile_file", cached)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(update, "POLL_EVERY_S", 0.05)
+    for name in ("LIMPET_TOKEN", "LIMPET_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def make(folder, **options):
+    return air_board.make_tree(folder, **options)
+
+
+def renew(tree):
+    """Make a new tree of the old one: some files changed, one and its folder gone, one and its folder there."""
+    for name in ("boot.py", "main.py", "firmware/site/problems.py"):
+        (tree / name).write_text((tree / name).read_text() + "\n# new\nNEW = 1\n")
+    (tree / PAGE).write_text("<!doctype html><title>new</title>" + "<p>A new page.</p>" * 100)
+    shutil.rmtree(tree / "firmware" / "old")
+    (tree / "firmware" / "new").mkdir()
+    (tree / "firmware" / "new" / "part.py").write_text("NEW = 2\n")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory):
+    """The old tree, the new one, and one that stays on trial: {name: folder}."""
+    made = {}
+    for name, options in (("old", {}), ("new", {}), ("slow", {"finished_ms": 60000})):
+        made[name] = make(tmp_path_factory.mktemp(name) / "tree", **options)
+        (made[name] / "firmware" / "old").mkdir()
+        (made[name] / "firmware" / "old" / "part.py").write_text("OLD = 1\n")
+    renew(made["new"])
+    renew(made["slow"])
+    return made
+
+
+class Kind:
+    """A kind of board, with the old tree on it: `start()` powers it on; `arch`: what it is compiled for, None: not."""
+
+    def __init__(self, start, arch):
+        self.start = start
+        self.arch = arch
+        self.source = arch is None
+
+    def build(self, tree):
+        """Return what a board with this tree has, {path: hash}."""
+        return {path: manifest.sha256(data) for path, data in manifest.build(tree, self.arch).items()}
+
+    def deploy(self, board, tree, **options):
+        return update.deploy(board.url, tree, source=self.source, **options)
+
+
+@pytest.fixture(scope="module")
+def old_flash(trees, tmp_path_factory):
+    """Return where both kinds of flash are, with the old tree as a deployment over the cable leaves it."""
+    folder = tmp_path_factory.mktemp("boards")
+    shutil.copytree(trees["old"], folder / "folder")
+    files = manifest.build(trees["old"], None)
+    for path, data in files.items():
+        (folder / "folder" / path[1:]).write_bytes(data)
+    lines = "".join(f"{manifest.sha256(data)} {path}\n" for path, data in sorted(files.items()))
+    (folder / "folder" / ".limpet").mkdir()
+    (folder / "folder" / ".limpet" / "manifest").write_text(lines)
+    with ChipBoard(folder / "flash", interpreter_named("amd64")) as board:
+        deploy.deploy(board.name, trees["old"])
+    return folder
+
+
+@pytest.fixture(params=["cpython", "amd64"])
+def kind(request, old_flash, tmp_path):
+    """Each kind of board."""
+    if request.param == "cpython":
+        folder = shutil.copytree(old_flash / "folder", tmp_path / "board")
+        return Kind(functools.partial(FolderBoard, folder), None)
+    flash = shutil.copy(old_flash / "flash", tmp_path / "flash")
+    return Kind(functools.partial(ChipBoard, flash, interpreter_named("amd64")), "x64")
+
+
+def files(board):
+    """Return {path: hash} of what is there, and the names in the staging folder."""
+    there, staged = {}, set()
+    for line in board.wait("api/update/files").decode().splitlines():
+        digest, path = line.split(" ", 1)
+        if path.startswith("/.limpet/"):
+            staged.add(path[9:])
+        elif digest != "/":
+            there[path] = digest
+    return there, staged
+
+
+def which(kind, board, trees):
+    """Return which tree a board has, every file of it; AssertionError for a mix."""
+    there, _ = files(board)
+    for name, tree in trees.items():
+        if there == kind.build(tree):
+            return name
+    wanted = {name: kind.build(tree) for name, tree in trees.items()}
+    mixed = {name: set(there.items()) ^ set(tree.items()) for name, tree in wanted.items()}
+    raise AssertionError(f"{mixed}\n{board.output()}")
+
+
+def state(board):
+    return json.loads(board.wait("api/update"))["state"]
+
+
+def wait_until_kept(board):
+    deadline = air_board.time.monotonic() + air_board.WAIT_S
+    while state(board):
+        assert air_board.time.monotonic() < deadline, board.output()
+        air_board.time.sleep(0.02)
+
+
+def failure(function, *args, **options):
+    """Return the one line with which something fails."""
+    with pytest.raises(Failure) as raised:
+        function(*args, **options)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+# -- what is sent
+
+
+def test_new_tree_is_there_and_stays(kind, trees):
+    with kind.start() as board:
+        board.wait()
+        done = kind.deploy(board, trees["new"])
+        assert done["trial"] and "/boot.py" in done["sent"]
+        assert any(path.startswith("/firmware/old/part") for path in done["removed"])
+        assert board.wait("index.html").startswith(b"<!doctype html><title>new")
+        wait_until_kept(board)
+        assert files(board)[1] == {"manifest"}
+        assert which(kind, board, trees) == "new"
+        lives = board.lives
+    with kind.start() as board:
+        assert which(kind, board, trees) == "new"
+        assert lives == 2
+        names = {line.split(" ", 1)[1] for line in board.wait("api/update/files").decode().splitlines()}
+        assert "/firmware/new" in names and "/firmware/old" not in names
+
+
+def test_one_file_is_sent_alone_and_a_second_time_nothing(kind, trees, tmp_path):
+    tree = shutil.copytree(trees["old"], tmp_path / "tree")
+    (tree / "main.py").write_text((tree / "main.py").read_text() + "\n# one more\n")
+    with kind.start() as board:
+        board.wait()
+        assert kind.deploy(board, tree, dry_run=True)["sent"] == ["/main.py"]
+        assert which(kind, board, trees) == "old"
+        assert kind.deploy(board, tree)["sent"] == ["/main.py"]
+        wait_until_kept(board)
+        before = board.wait("api/update")
+        done = kind.deploy(board, tree)
+        assert (done["sent"], done["removed"], done["sent_bytes"]) == ([], [], 0)
+        assert json.loads(board.wait("api/update"))["run"] == json.loads(before)["run"]
+
+
+def test_everything_is_sent_where_all_has_changed(kind, trees, tmp_path):
+    tree = shutil.copytree(trees["new"], tmp_path / "tree")
+    for file in tree.rglob("*.py"):
+        file.write_text("\n" + file.read_text() + "\nMORE = 1\n")
+    with kind.start() as board:
+        board.wait()
+        done = kind.deploy(board, tree)
+        assert len(done["sent"]) == done["files"]
+        wait_until_kept(board)
+        assert which(kind, board, {"all": tree}) == "all"
+
+
+def test_command_tells_and_fails_in_one_line(kind, trees, capfd):
+    words = ["deploy", "--root", str(trees["new"]), *(["--source"] if kind.source else [])]
+    with kind.start() as board:
+        board.wait()
+        assert tools_main([*words, "--host", board.url, "--dry-run"]) == 0
+        assert "send    /boot.py" in capfd.readouterr().out
+        assert tools_main([*words, "--host", board.url, "--json"]) == 0
+        done = json.loads(capfd.readouterr().out)
+        assert (done["host"], done["trial"]) == (board.url, True)
+        wait_until_kept(board)
+        assert tools_main([*words, "--host", board.url.rstrip("/")]) == 0
+        assert "nothing was sent" in capfd.readouterr().out
+    assert tools_main([*words, "--host", board.url]) == 1
+    said = capfd.readouterr().err
+    assert re.fullmatch(r"deploy: The board at \S+ cannot be reached: [^\n]*\n", said)
+
+
+@pytest.mark.parametrize("words", [["--port", "/dev/null"], ["--wifi", "Barn"]])
+def test_cable_and_air_together_are_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        deploy.main(["--host", "http://limpet.local", *words])
+    assert end.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://limpet.local", "http://", "http://limpet.local:x", "http://a:b@limpet.local"]
+)
+def test_address_that_is_none_is_one_line(address):
+    failure(update.Client, address)
+
+
+# -- trees that do not come up
+
+
+def test_tree_on_trial_goes_back_when_the_power_goes(kind, trees):
+    with kind.start() as board:
+        board.wait()
+        kind.deploy(board, trees["slow"])
+        assert which(kind, board, trees) == "slow"
+        assert state(board) == "trial"
+        again = failure(kind.deploy, board, trees["old"])
+        assert "on trial" in again and "Nothing has changed" in again
+    for _ in range(2):
+        with kind.start() as board:
+            assert which(kind, board, trees) == "old"
+            assert files(board)[1] == {"manifest"}
+            assert b"old" in board.wait("index.html")
+
+
+BROKEN = {
+    "hangs": ("main.py", "while True:\n    pass\n"),
+    "raises": ("main.py", "raise ValueError\n"),
+    "exits": ("main.py", "import sys\nsys.exit()\n"),
+    "has no site": ("firmware/site/guards.py", "raise ImportError('broken')\n"),
+    "has no count": ("firmware/board/recovery.py", "raise ImportError('broken')\n"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_tree_that_does_not_come_up_goes_back(kind, trees, tmp_path, monkeypatch, broken):
+    monkeypatch.setenv("TRIAL_MS", "1000")
+    tree = make(tmp_path / "tree")
+    name, text = BROKEN[broken]
+    (tree / name).write_text(text)
+    with kind.start() as board:
+        board.wait()
+        assert "gone back to the old" in failure(kind.deploy, board, tree)
+        assert which(kind, board, trees) == "old"
+        assert state(board) is None
+
+
+def test_tree_with_a_syntax_error_goes_back_or_is_refused(kind, trees, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRIAL_MS", "1000")
+    tree = make(tmp_path / "tree")
+    (tree / "firmware" / "server" / "app.py").write_text("if:\n")
+    with kind.start() as board:
+        board.wait()
+        # Compiled, it does not even leave the laptop.
+        assert ("gone back" if kind.source else "app.py") in failure(kind.deploy, board, tree)
+        for name in ("boot.py", "main.py"):
+            bad = shutil.copytree(trees["new"], tmp_path / name)
+            (bad / name).write_text((bad / name).read_text() + "\nif:\n")
+            output = failure(kind.deploy, board, bad)
+            assert name in output and "Nothing has changed" in output
+        assert which(kind, board, trees) == "old"
+
+
+def test_tree_that_nobody_reaches_goes_back(kind, trees, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRIAL_MS", "1000")
+    tree = make(tmp_path / "tree", finished_ms=10)
+    (tree / "main.py").write_text((tree / "main.py").read_text() + "\n# new\n")
+    monkeypatch.setattr(update, "wait", lambda *args: {"state": None})
+    with kind.start() as board:
+        board.wait()
+        kind.deploy(board, tree)
+        board.wait_for_lives(3)
+        assert which(kind, board, trees) == "old"
+
+
+# -- what goes wrong on the way
+
+
+class CuttingProxy:
+    """Passes requests on, and cuts the line once: at the request of this number, or with this method.
+
+    `where`: before it, in its middle, or behind it, before its answer.
+    """
+
+    def __init__(self, port, cut_at, where):
+        self._port = port
+        self._cut_at = cut_at
+        self._where = where
+        self._requests = 0
+        self._listener = socket.create_server((HOST, 0))
+        self.url = f"http://{HOST}:{self._listener.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(air_board.WAIT_S)
+
+    def _run(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client, contextlib.suppress(OSError):
+                self._serve(client)
+
+    def _serve(self, client):
+        with socket.create_connection((HOST, self._port), timeout=10) as board, client.makefile("rb") as stream:
+            while True:
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    line = stream.readline()
+                    if not line:
+                        return
+                    head += line
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                request = head + stream.read(int(length.group(1)) if length else 0)
+                is_cut = self._cut_at in (self._requests, head.split()[0])
+                self._requests += 1
+                if is_cut:
+                    board.sendall(request[: {"before": 0, "middle": len(request) - 1, "behind": None}[self._where]])
+                    if self._where == "behind":
+                        board.recv(1)  # it is there by now
+                    return
+                board.sendall(request)
+                self._answer(board, client)
+
+    def _answer(self, board, client):
+        """Pass on one answer; all of them tell their length or come in chunks."""
+        with board.makefile("rb", buffering=0) as stream:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                byte = stream.read(1)
+                if not byte:
+                    return
+                head += byte
+            client.sendall(head)
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            left = int(length.group(1)) if length else 0
+            while left:
+                data = stream.read(left)
+                client.sendall(data)
+                left -= len(data)
+            if b"chunked" in head.lower():
+                data = b""
+                while not data.endswith(b"0\r\n\r\n"):
+                    data += stream.read(1)
+                client.sendall(data)
+
+
+@pytest.mark.parametrize("where", ["before", "middle", "behind"])
+def test_connection_cut_at_any_request_leaves_a_whole_tree(kind, trees, where):
+    with kind.start() as board:
+        board.wait()
+        for cut_at in (0, 1, 3, b"POST"):
+            with CuttingProxy(board.port, cut_at, where) as proxy:
+                failure(update.deploy, proxy.url, trees["new"], source=kind.source)
+            if cut_at != b"POST" or where != "behind":
+                assert which(kind, board, trees) == "old"
+                assert board.lives == 1
+        if where == "behind":
+            # Only the answer to the change was lost.
+            board.wait_for_lives(2)
+        else:
+            kind.deploy(board, trees["new"])
+        wait_until_kept(board)
+        assert which(kind, board, trees) == "new"
+
+
+def put(client, path, data, digest=None):
+    digest = base64.b64encode(digest or hashlib.sha256(data).digest()).decode()
+    return client.put(f"update/files/{path}", content=data, headers={"Content-Digest": f"sha-256=:{digest}:"})
+
+
+def test_what_is_wrong_is_refused_and_changes_nothing(kind, trees):
+    name = "0123456789abcdef"
+    with kind.start() as board, httpx.Client(base_url=board.url + "api/", timeout=20) as client:
+        board.wait()
+        assert put(client, name, b"abc", bytes(32)).status_code == 422
+        for digest in (None, "sha-256=abc", "sha-256=:YWJj:", "md5=:YWJj:"):
+            headers = {"Content-Digest": digest} if digest else {}
+            assert client.put(f"update/files/{name}", content=b"abc", headers=headers).status_code == 400
+        for bad in ("switch", "trial", "manifest", "0123", name.upper(), "..%2f..%2fboot.py", "~" + name[1:]):
+            assert put(client, bad, b"abc").status_code in (400, 404), bad
+        assert files(board)[1] == {"manifest"}
+        for document in ([], {}, {"manifest": 1}, {"manifest": "switch"}, {"manifest": 64 * "G"}):
+            assert client.post("update", json=document).status_code == 422
+        assert client.post("update", json={"manifest": 64 * "0"}).status_code == 409
+        tree = kind.build(trees["old"])
+        lines = [f"{digest} {path}\n" for path, digest in sorted(tree.items())]
+        for text, status in (
+            ("nonsense", 422),
+            ("".join(reversed(lines)), 422),
+            ("".join(lines) + f"{64 * '0'} /../etc\n", 422),
+            (f"{64 * '0'} /.limpet/switch\n" + "".join(lines), 422),
+            ("".join(lines)[:-1], 422),
+            ("".join(line for line in lines if "/main.py" not in line), 422),
+            (64 * "0" + " /" + 1000 * "x" + "\n", 422),
+            ("".join(lines) + f"{64 * '0'} /missing\n", 409),
+            ("".join(lines) + f"{64 * '0'} /zfirmware\n", 409),
+        ):
+            digest = manifest.sha256(text.encode())
+            assert put(client, manifest.staged_name(manifest.MANIFEST, digest), text.encode()).status_code == 204
+            answer = client.post("update", json={"manifest": digest})
+            assert (answer.status_code, "error" in answer.json()) == (status, True), (text[-100:], answer.text)
+        assert client.delete("update").status_code == 204
+        assert files(board)[1] == {"manifest"}
+        assert which(kind, board, trees) == "old"
+        assert board.lives == 1
+
+
+def test_file_that_is_missing_or_damaged_at_the_commit_changes_nothing(kind, trees, monkeypatch):
+    stage = update.Client.stage
+
+    def lose(self, name, data):
+        if name != update.manifest.staged_name("/main.py", manifest.sha256(data)):
+            stage(self, name, data)
+
+    def damage(self, name, data):
+        stage(self, name, b"x" + data)
+
+    with kind.start() as board:
+        board.wait()
+        for wrong in (lose, damage):
+            monkeypatch.setattr(update.Client, "stage", wrong)
+            output = failure(kind.deploy, board, trees["new"])
+            assert "not there" in output and "Nothing has changed" in output
+        assert which(kind, board, trees) == "old"
+        assert not [name for name in files(board)[1] if name[0] == "~"]
+        # What arrived whole is not sent again; what did not is.
+        monkeypatch.setattr(update.Client, "stage", stage)
+        kind.deploy(board, trees["new"])
+        assert which(kind, board, trees) == "new"
+
+
+@pytest.mark.parametrize("kind", ["amd64"], indirect=True)
+@pytest.mark.parametrize("full", ["estimate", "staging", "keeping"])
+def test_full_file_system_is_one_line_and_the_old_tree_stays(kind, trees, monkeypatch, full):
+    switch = update.switch
+
+    def fill(leave):
+        with httpx.Client(base_url=board.url + "files/", timeout=20) as client:
+            for size in (65536, 4096, 100):
+                n = 0
+                while n < 500 and client.put(f"{size}-{n}", content=bytes(size)).status_code != 507:
+                    n += 1
+            for n in range(leave):
+                client.delete(f"4096-{n}")
+
+    def fill_then_switch(client, plan):
+        fill(1)
+        switch(client, plan)
+
+    with kind.start() as board:
+        board.wait()
+        if full != "estimate":
+            monkeypatch.setattr(manifest, "RESERVE_BYTES", -(10**6))
+        if full == "keeping":
+            monkeypatch.setattr(update, "switch", fill_then_switch)
+        else:
+            fill(0)
+        output = failure(kind.deploy, board, trees["new"])
+        assert "room" in output and "Nothing has changed" in output
+        assert which(kind, board, trees) == "old"
+        assert not [name for name in files(board)[1] if name[0] == "~"]
+    with kind.start() as board:
+        assert which(kind, board, trees) == "old"
+
+
+def changes(kind, trees):
+    """Return how many writes to the flash an update takes, before the change and then; it is gone behind that."""
+    with kind.start() as board:
+        board.wait()
+        kind.deploy(board, trees["slow"])
+        writes = board.writes[:2]
+    with kind.start() as board:
+        assert which(kind, board, trees) == "old"
+    return writes
+
+
+def cut_update(kind, trees, cut):
+    """Have the power go in an update; return which tree the board has then."""
+    with kind.start(cut_after=cut) as board:
+        board.wait()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(update, "wait", lambda *args: wait_for_end(board))
+            with contextlib.suppress(Failure):
+                kind.deploy(board, trees["slow"])
+    with kind.start() as board:
+        found = which(kind, board, trees)
+    if found == "slow":
+        # It was never kept.
+        with kind.start() as board:
+            assert which(kind, board, trees) == "old"
+    return found
+
+
+def wait_for_end(board):
+    """Wait until the power has gone, or a change is over."""
+    while board.is_powered and (board.lives < 2 or not is_there(board)):
+        air_board.time.sleep(0.05)
+    return {"state": None}
+
+
+def is_there(board):
+    try:
+        return bool(httpx.get(board.url + "api/status", timeout=5))
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["amd64"], indirect=True)
+def test_power_gone_at_any_write_leaves_a_whole_tree(kind, trees):
+    staging, switching = changes(kind, trees)
+    # Before the journal's appearance, and in it; then all that boot.py does.
+    cuts = [(0, staging - n) for n in (3, 1)]
+    cuts += [(1, n) for n in range(0, switching, -(-switching // 3))]
+    assert {cut_update(kind, trees, cut) for cut in cuts} == {"old", "slow"}
+
+
+@pytest.mark.parametrize("kind", ["amd64"], indirect=True)
+def test_power_gone_on_the_way_back_leaves_the_old_tree(kind, trees):
+    with kind.start() as board:
+        board.wait()
+        kind.deploy(board, trees["slow"])
+    for n in (0, 2, 5, 9):
+        # Each time it comes a bit further.
+        with kind.start(cut_after=(0, n)) as board:
+            board.join(air_board.WAIT_S)
+    with kind.start() as board:
+        assert which(kind, board, trees) == "old"
+        assert files(board)[1] == {"manifest"}
+
+
+@pytest.mark.parametrize("kind", ["cpython"], indirect=True)
+def test_power_gone_at_any_change_leaves_a_whole_tree(kind, trees):
+    assert {cut_update(kind, trees, (1, n)) for n in (0, 1, 17)} == {"old", "slow"}
+
+
+# -- who may
+
+
+def test_administrators_alone_may_update(kind, trees, monkeypatch):
+    with kind.start() as board:
+        board.wait()
+        api = httpx.Client(base_url=board.url + "api/", timeout=20)
+        assert api.put("password", json={"new": PASSWORD}).status_code == 200
+        api.cookies.clear()
+        api.auth = ("admin", PASSWORD)
+        tokens = {role: api.post("tokens", json={"name": role, "role": role}).json()["token"] for role in ROLES}
+        api.close()
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        assert "LIMPET_PASSWORD" in failure(kind.deploy, board, trees["new"])
+        monkeypatch.setenv("LIMPET_PASSWORD", "wrong horse")
+        assert "password is wrong" in failure(kind.deploy, board, trees["new"])
+        for role in ("read", "write"):
+            monkeypatch.setenv("LIMPET_TOKEN", tokens[role])
+            assert "may not do this" in failure(kind.deploy, board, trees["new"])
+        monkeypatch.setenv("LIMPET_TOKEN", "limpet_0")
+        assert "token is not valid" in failure(kind.deploy, board, trees["new"])
+        assert board.lives == 1
+        monkeypatch.setenv("LIMPET_TOKEN", tokens["admin"])
+        assert kind.deploy(board, trees["new"])["trial"]
+        monkeypatch.delenv("LIMPET_TOKEN")
+        monkeypatch.setenv("LIMPET_PASSWORD", PASSWORD)
+        assert kind.deploy(board, trees["new"])["sent"] == []
+        # Asked for, where there is somebody to ask.
+        monkeypatch.delenv("LIMPET_PASSWORD")
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("getpass.getpass", lambda prompt: PASSWORD)
+        assert kind.deploy(board, trees["new"])["sent"] == []
+
+
+ROLES = ("read", "write", "admin")
+
+
+def test_network_may_not_while_there_is_no_password(kind, trees, monkeypatch):
+    connection = update.http.client.HTTPConnection
+
+    class Elsewhere(connection):
+        """From another address than the machine's own."""
+
+        def __init__(self, *args, **options):
+            super().__init__(*args, source_address=("127.0.0.2", 0), **options)
+
+    with kind.start() as board:
+        board.wait()
+        monkeypatch.setattr(update.http.client, "HTTPConnection", Elsewhere)
+        assert "closed to the network" in failure(kind.deploy, board, trees["new"])
+        monkeypatch.setattr(update.http.client, "HTTPConnection", connection)
+        assert which(kind, board, trees) == "old"
+
+
+def test_tree_of_a_laptop_is_not_updated(interpreter):
+    code = """
+from firmware.http.errors import HTTPError
+from firmware.site import update
+try:
+    update.guard(None)
+except HTTPError as error:
+    print(error.status)
+"""
+    assert interpreter.run("-c", code).stdout == "404\n"
+
+
+def test_trial_is_judged_when_its_time_is_up(tmp_path):
+    """The function that boot.py's timer calls, without a timer."""
+    home = tmp_path / ".limpet"
+    home.mkdir()
+    boot = (air_board.ROOT / "boot.py").read_text().replace('"/.limpet/"', repr(f"{home}/"))
+    code = f"""
+import sys, types
+machine = types.ModuleType("machine")
+machine.SOFT_RESET = machine.reset_cause = None
+machine.reset = lambda: print("reset")
+sys.modules["machine"] = machine
+exec({boot!r}, globals())
+import os
+for names in ((), ("trial",)):
+    for name in names:
+        open({str(home)!r} + "/" + name, "w").close()
+    print("judged")
+    _judge(None)
+"""
+    output = cpython().run("-c", code).stdout
+    assert output.endswith("judged\njudged\nreset\n")
