@@ -178,7 +178,7 @@ LINE = re.compile(r"(\S+) (\S+) (\d{3}) (\d+ B|lost) (\d+ ms|-) (\S+) (\S+)")
     ("line", "status", "size"),
     [
         ("GET /text", 200, 5),
-        ("HEAD /text", 200, 5),
+        ("HEAD /text", 200, 0),
         ("GET /text?a=1&b=%20", 200, 5),
         ("GET /cached", 304, 0),
         ("GET /long/70000", 200, 70000),

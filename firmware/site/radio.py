@@ -16,13 +16,11 @@ def start(app):
     supervisor.on_change(lambda state: _turn(app, supervisor))
     tasks.start("wifi", supervisor.run)
     tasks.start("clock", lambda: clock.run(lambda: supervisor.state == wifi.CONNECTED))
-    # A pin that crashes the chip would do so in safe mode, too.
-    if not recovery.safe_mode:
-        tasks.start("indicator", lambda: indicator.run(_shown))
+    tasks.start("indicator", lambda: indicator.run(_shown))
 
 
 def _shown():
-    if not tasks.is_well():
+    if recovery.safe_mode or not tasks.is_well():
         return indicator.ERROR
     return _SHOWN.get(board.link.state, indicator.JOINING)
 
