@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from host_tests.conftest import interpreter_named
-from tools import ROOT, console, size
+from tools import ROOT, console, mpy, size
 from tools.size import File
 
 BUDGETS = {"a": {"flash": 100, "heap": 50}}
