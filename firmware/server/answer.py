@@ -7,7 +7,7 @@ response.
 import gc
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import NO_BODY, STREAM, to_response
+from firmware.http.message import NO_BODY, STREAM, Response, to_response
 from firmware.server import reader, writer
 from firmware.server.transport import is_pending
 
@@ -27,7 +27,10 @@ def send(slot, found, request, response, body):
     try:
         if response.length == STREAM:
             response = yield from _send_live(slot, found, request, response)
-        if response.length != STREAM:
+        if response.lines and not response.headers and type(response.body) is not bytes:
+            yield from writer.send_file(slot, response, request.connection())
+            response.sent = response.length
+        elif response.length != STREAM:
             response = yield from _send_whole(slot, found, request, response)
     finally:
         response.close()
@@ -39,21 +42,18 @@ def _send_whole(slot, found, request, response):
     """Send a response whose length is known. Return it, or the one sent because of an error."""
     common = slot.server.common
     head_only = request.method == "HEAD" or response.status in NO_BODY
-    if response.lines and not response.headers and type(response.body) is not bytes:
-        yield from writer.send_file(slot, response, request.connection())
-    else:
-        try:
-            # RFC 9110 7.8: what is about one connection is named there.
-            option = b"upgrade" if response.status == 426 else b""
-            head = response.head(common, request.connection(option))
-        except Exception as error:
-            response.close()
-            response = yield from failure(slot, found, request, error)
-            head = response.head(common, request.connection())
-            head_only = request.method == "HEAD"
-        rest = writer.send(slot, head, response, head_only)
-        if rest:
-            yield from rest
+    try:
+        # RFC 9110 7.8: what is about one connection is named there.
+        option = b"upgrade" if response.status == 426 else b""
+        head = response.head(common, request.connection(option))
+    except Exception as error:
+        response.close()
+        response = yield from failure(slot, found, request, error)
+        head = response.head(common, request.connection())
+        head_only = request.method == "HEAD"
+    rest = writer.send(slot, head, response, head_only)
+    if rest:
+        yield from rest
     if head_only:
         response.sent = 0
     else:
@@ -112,7 +112,7 @@ def settle(slot, result):
     if is_pending(result):
         slot.deadline = 0
         result = yield result
-    if hasattr(result, "poll"):
+    if type(result) is not Response and hasattr(result, "poll"):
         slot.deadline = 0
         result = yield from result.poll(slot)
     return result
