@@ -126,7 +126,10 @@ class Server:
         try:
             self._admit()
         except Exception:
-            self._back_off(MemoryError("no room for another client"))
+            try:
+                self._back_off(MemoryError("no room for another client"))
+            except MemoryError:
+                pass  # nor for that: it is tried again with the next one
 
     def _admit(self):
         if self._tls and self._tls.is_busy(self):
@@ -256,8 +259,8 @@ class Server:
         while self._refused and self._refused[0][0] + 1 < self.clock:
             self._dismiss()
         if 0 < self._accept_again <= self.clock:
-            self._accept_again = 0
             self.reactor.watch(self._socket, self, transport.READ)
+            self._accept_again = 0
         self.reactor.renew()
         self._prepare()
 

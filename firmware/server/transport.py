@@ -79,6 +79,7 @@ if MICROPYTHON:
 
     # What poll needs for one more socket, its own tables included.
     _RESERVE_BYTES = 512
+    _TWICE = (1, 2)
 
     def reactor():
         """Return the running loop's Reactor."""
@@ -101,18 +102,24 @@ if MICROPYTHON:
         def watch(self, sock, watcher, mode):
             """Call `watcher.ready()` when `sock` can be read, or written, as `mode` says; with mode 0 no more."""
             if mode:
-                self._watchers[id(sock)] = watcher
+                if self._reserve is None:
+                    # Where there is none to be had nothing is begun.
+                    self._reserve = bytearray(_RESERVE_BYTES)
                 mode = select.POLLIN if mode == READ else select.POLLOUT
+            for _ in _TWICE:
                 try:
-                    self.poller.register(sock, mode)
+                    if mode:
+                        self._watchers[id(sock)] = watcher
+                        self.poller.register(sock, mode)
+                    else:
+                        self._watchers.pop(id(sock), None)
+                        self.poller.unregister(sock)
+                    return
                 except MemoryError:
-                    # Over an entry that was left half made poll crashes, and all with it: it must not fail.
+                    # Over an entry that was left half made poll crashes, and all with it: it has to be completed.
                     self._reserve = None
                     gc.collect()
-                    self.poller.register(sock, mode)
-            else:
-                self._watchers.pop(id(sock), None)
-                self.poller.unregister(sock)
+            raise MemoryError("no room to wait for a socket")
 
         def renew(self):
             """Make the reserve anew where it was needed; called now and then."""
