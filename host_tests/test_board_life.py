@@ -546,6 +546,29 @@ def test_led_tells_how_it_is(board):
     wait_until(lambda: is_shown(board, "joining"), "the pattern of joining")
 
 
+RELAY = {"number": 5, "name": "Relay", "mode": "output", "inverted": True}
+
+
+def test_outputs_are_off_from_the_start_and_obey(board):
+    board.settings(networks=[HOME], pins={"gpio": [RELAY]})
+    board.start(before_main="air[0].on = False").until("http://")
+    wait_until(lambda: board.tell("5 in machine.pins"), "the pin")
+    assert board.tell("machine.pins[5].level") == 1  # inverted: off
+    board.tell("network.world.switch(air[0], True)")
+    board.until("joined")
+    with board.client() as client:
+        assert client.get("/api/pins/5").json()["value"] == 0
+        assert client.put("/api/pins/5", json={"value": 1}).json()["value"] == 1
+        assert board.tell("machine.pins[5].level") == 0
+
+
+def test_pins_are_left_alone_in_safe_mode(board):
+    board.settings(networks=[HOME], pins={"led": 2, "gpio": [RELAY]})
+    board.start(before_main="recovery.safe_mode = True").until("joined")
+    wait_until(lambda: is_shown(board, "error"), "the LED")
+    assert board.tell("5 in machine.pins") is False
+
+
 def test_ctrl_c_in_any_state_gives_the_prompt(board):
     board.start().until("access point")
     board.interrupt()

@@ -103,11 +103,21 @@ def run(server, folder, *args):
     assert re.search(r"Tested: +\d\d", done.stdout), done.stdout
 
 
-def test_schemathesis_finds_no_violation(start_server, tmp_path):
-    run(start_server(), tmp_path, "--phases", "fuzzing", "--max-examples", "5")
+@pytest.fixture
+def described(start_server, tmp_path):
+    """A server that has a pin, so that there is one to be set."""
+    data = tmp_path / "data"
+    data.mkdir()
+    pins = [{"number": 4, "name": "Fan", "mode": "pwm"}]
+    (data / "config.json").write_text(json.dumps({"pins": {"gpio": pins}}))
+    return start_server(data=data)
+
+
+def test_schemathesis_finds_no_violation(described, tmp_path):
+    run(described, tmp_path, "--phases", "fuzzing", "--max-examples", "5")
 
 
 @pytest.mark.interpreters("amd64")
-def test_schemathesis_finds_no_violation_in_any_corner(start_server, tmp_path):
+def test_schemathesis_finds_no_violation_in_any_corner(described, tmp_path):
     # The corners of a file's name are many, take long, and are test_files.py's.
-    run(start_server(), tmp_path, "--phases", "coverage", "--exclude-path", "/files/{name}")
+    run(described, tmp_path, "--phases", "coverage", "--exclude-path", "/files/{name}")

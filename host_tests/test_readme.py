@@ -1,21 +1,29 @@
 """The README's examples: each runs as it stands there, under both interpreters, and does what it says."""
 
 import re
+import shutil
 import subprocess
 import time
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
-from host_tests.servers import free_port
+from host_tests.browser import PATIENCE_MS, Browser
+from host_tests.servers import Server, free_port
 from tools import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+# Those that are run as they are, those that are a file of the site, and the line that goes into its routes.
+EXAMPLES = re.findall(r"```python\n(from firmware import (?:(?!```).)*?app\.run\(.*?)```", README, re.DOTALL)
+FILES = re.findall(r"`(firmware/site/[\w/.]+)`:\n\n```\w+\n(.*?)```", README, re.DOTALL)
+(ROUTE,) = re.findall(r"```python\n(app\.lazy\(.*?)```", README, re.DOTALL)
 
 
 def test_examples_are_found():
     assert len(EXAMPLES) == 2
+    assert [name.rpartition("/")[2] for name, _ in FILES] == ["greenhouse.py", "index.html", "greenhouse.js"]
+    assert README.count("```python") == 4
 
 
 @pytest.fixture(params=range(len(EXAMPLES)))
@@ -60,3 +68,26 @@ def check_live(client):
         assert file.read() == b"x" * 100_000
     subprocess.run(["rm", f"/tmp/{name}"], check=True)
     assert client.get("/ws").status_code == 426
+
+
+class Site(Server):
+    """The shipped site from a tree of its own, with the README's page, endpoint and sensor."""
+
+    def __init__(self, interpreter, tree):
+        super().__init__(interpreter)
+        shutil.copytree(ROOT / "firmware", tree / "firmware", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "main.py", tree)
+        for name, content in FILES:
+            (tree / name).write_text(content, encoding="utf-8")
+        routes = tree / "firmware" / "site" / "routes.py"
+        routes.write_text(routes.read_text().replace("app.static(", ROUTE + "app.static("))
+        self.script = tree / "main.py"
+
+
+def test_page_endpoint_and_sensor_of_ones_own(server_interpreter, tmp_path):
+    with Site(server_interpreter, tmp_path) as site, Browser() as browser:
+        assert httpx.get(site.url + "api/soil").json() == {"wet_percent": 42}
+        page = browser.open(site.url)
+        expect(page.locator("#soil")).to_have_text("42", timeout=PATIENCE_MS)
+        expect(page.locator("#air")).to_have_text(re.compile(r"^\d\d(\.\d)?$"), timeout=PATIENCE_MS)
+        browser.close()

@@ -12,8 +12,7 @@ import httpx
 import pytest
 import websockets
 
-from host_tests.browser import ARGUMENTS, MISSING, executable
-from host_tests.conftest import CI
+from host_tests.browser import ARGUMENTS, executable
 from host_tests.servers import free_port, read_response
 from tools import __main__ as tools
 from tools import cert
@@ -197,8 +196,6 @@ def test_made_again_it_replaces_the_old_one(tmp_path):
 
 
 def test_chromium_follows_to_the_secure_page(secure, tmp_path):
-    if not executable():
-        (pytest.fail if CI else pytest.skip)(MISSING)
     trusting = ["--ignore-certificate-errors", f"--user-data-dir={tmp_path}", *ARGUMENTS]
     page = f"http://127.0.0.1:{secure.plain_port}/json"
     done = subprocess.run(

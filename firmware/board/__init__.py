@@ -1,9 +1,9 @@
 """The board below: hardware where there is any, else simulated. This is the one place that chooses.
 
-Both have NAME, `led`, `temperature_c()`, `uptime_s()`, `heap()`, `idf_heap()`, `options()` and `run(coroutine, start)`,
-where `start` is the event loop's own run, and `leave(status)`. For the rest of this package they also have
-`ticks_ms()`, `sleep_ms()`, `nvs()`, `reset()`, `reset_cause()`, `watchdog()`, and `network_time()` and `set_clock()`,
-which are None where the system keeps the clock.
+Both have NAME, `led`, `pin()`, `temperature_c()`, `uptime_s()`, `heap()`, `idf_heap()`, `options()` and
+`run(coroutine, start)`, where `start` is the event loop's own run, and `leave(status)`. For the rest of this package
+they also have `ticks_ms()`, `sleep_ms()`, `nvs()`, `reset()`, `reset_cause()`, `watchdog()`, and `network_time()` and
+`set_clock()`, which are None where the system keeps the clock.
 """
 
 import sys
@@ -20,6 +20,7 @@ except ImportError:
         network_time,
         nvs,
         options,
+        pin,
         reset,
         reset_cause,
         run,
@@ -40,6 +41,7 @@ else:
         network_time,
         nvs,
         options,
+        pin,
         reset,
         reset_cause,
         run,
@@ -94,6 +96,7 @@ __all__ = (
     "network_time",
     "nvs",
     "options",
+    "pin",
     "python",
     "reset",
     "reset_cause",

@@ -53,6 +53,13 @@ class _LED:
 led = _LED()
 
 
+def pin(number, mode, frequency_hz, inverted):
+    """Return a `gpio.Pin`; who has none does not load it. Raises what that does."""
+    from firmware.board.gpio import Pin
+
+    return Pin(number, mode, frequency_hz, inverted)
+
+
 def options():
     """Return where to serve and where data are kept: {"host", "port", "tls_port", "data"}; None: as in the settings."""
     return {"host": "0.0.0.0", "port": None, "tls_port": None, "data": "/data"}

@@ -1,7 +1,8 @@
 """What the settings may be: a table, and the one function that reads a document by it.
 
 A row of the table is a dict, an object with these members and no others; or (kind, default, ...) with what the kind
-needs. A kind that ends in "?" takes null too. Where the default is REQUIRED, the member has to be there.
+needs: a list how many items at the most, their row, and the member that tells them apart. A kind that ends in "?"
+takes null too. Where the default is REQUIRED, the member has to be there.
 """
 
 REQUIRED = ...
@@ -11,6 +12,9 @@ _MAX_NETWORKS = 8
 _MAX_TIME_SERVERS = 4
 # IEEE 802.11: an SSID has up to 32 bytes.
 _MAX_SSID_BYTES = 32
+# Each costs some 300 bytes of heap, and the page a line.
+_MAX_PINS = 12
+_MAX_NAME = 24
 # What `network.hostname()` takes.
 _MAX_HOSTNAME = 32
 # RFC 1035 2.3.4, as text.
@@ -31,9 +35,20 @@ _NETWORK = {
     ),
 }
 
+# A pin that others may read, and set where it is no input.
+_PIN = {
+    "number": ("int", REQUIRED, 0, 54),
+    "name": ("name", REQUIRED),
+    "mode": ("choice", REQUIRED, "input", "input_pull_up", "output", "pwm"),
+    # Servos take 50, lamps 1000, silent fans 25000.
+    "frequency_hz": ("int", 1000, 1, 100000),
+    # A low level is on.
+    "inverted": ("bool", False),
+}
+
 SCHEMA = {
     "hostname": ("hostname", "limpet"),
-    "networks": ("list", [], _MAX_NETWORKS, ("object", REQUIRED, _NETWORK)),
+    "networks": ("list", [], _MAX_NETWORKS, ("object", REQUIRED, _NETWORK), "ssid"),
     # `after_s` without any network it opens; null: never.
     "access_point": {"ssid": ("ssid?", None), "password": ("key?", None), "after_s": ("int?", 60, 5, 86400)},
     "admin": ("hash?", None),
@@ -51,7 +66,11 @@ SCHEMA = {
         "idle_ms": ("int?", None, 500, 120000),
         "requests": ("int?", None, 1, 100000),
     },
-    "pins": {"led": ("int?", None, 0, 54), "led_inverted": ("bool", False)},
+    "pins": {
+        "led": ("int?", None, 0, 54),
+        "led_inverted": ("bool", False),
+        "gpio": ("list", [], _MAX_PINS, ("object", REQUIRED, _PIN), "number"),
+    },
     # Sooner, and a router that starts anew would have every board reset.
     "wifi": {"reset_after_s": ("off", 0, 300, 604800)},
     # A name that nobody resolves blocks everything for up to 20 s (two DNS servers, ten each): longer than that.
@@ -59,6 +78,7 @@ SCHEMA = {
 }
 
 _SECRETS = ("key", "hash")
+_TWICE = {"ssid": "This network is in the list already.", "number": "This pin is in the list already."}
 
 
 def read(value, old, wrong, is_lax=False):
@@ -108,6 +128,10 @@ def _object(row, value, path, old, wrong, is_lax):
         _check_address(read, path, wrong)
     if not wrong and "https" in row and read["https"] == read["http"]:
         wrong[path + "https"] = "This is the port of http."
+    if not wrong and "gpio" in row:
+        for at, pin in enumerate(read["gpio"]):
+            if pin["number"] == read["led"]:
+                wrong["%sgpio.%d.number" % (path, at)] = "This is the LED's pin."
     return read
 
 
@@ -136,18 +160,19 @@ def _list(row, value, path, old, wrong, is_lax):
         wrong[path] = "This is a list of at most %d." % row[2]
         return None
     read = []
+    key = row[4] if len(row) > 4 else None
     names = set()
     for at, item in enumerate(value):
         here = "%s.%d" % (path, at)
         before = None
-        ssid = item.get("ssid") if type(item) is dict else None
-        if type(ssid) is str:
-            if ssid in names:
-                wrong[here + ".ssid"] = "This network is in the list already."
-            names.add(ssid)
-            # The order may have changed: a network is known by its name.
+        name = item.get(key) if key and type(item) is dict else None
+        if type(name) in (str, int):
+            if name in names:
+                wrong["%s.%s" % (here, key)] = _TWICE[key]
+            names.add(name)
+            # The order may have changed: an item is known by its name.
             for known in old or ():
-                if known["ssid"] == ssid:
+                if known[key] == name:
                     before = known
         read.append(_value(row[3], item, here, before, wrong, is_lax))
     return read
@@ -210,6 +235,21 @@ def _check_bool(value):
         return "This is true or false."
 
 
+def _check_choice(value, *choices):
+    if value not in choices:
+        return "This is one of: %s." % ", ".join(choices)
+
+
+def _check_name(value):
+    if type(value) is str and 0 < len(value) <= _MAX_NAME and value.strip():
+        for letter in value:
+            if letter < " " or "\x7f" <= letter <= "\x9f":
+                break
+        else:
+            return None
+    return "A name has 1 to %d characters." % _MAX_NAME
+
+
 def _check_hostname(value):
     if type(value) is not str or len(value) > _MAX_HOSTNAME or not _is_label(value):
         return "A host name has 1 to %d letters, digits and hyphens, no hyphen at an end." % _MAX_HOSTNAME
@@ -265,6 +305,8 @@ _CHECKS = {
     "int": _check_int,
     "off": _check_off,
     "bool": _check_bool,
+    "choice": _check_choice,
+    "name": _check_name,
     "hostname": _check_hostname,
     "server": _check_server,
     "ssid": _check_ssid,

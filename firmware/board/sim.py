@@ -43,6 +43,10 @@ _PERIOD_S = 600
 _FLUTTER_C = 0.2
 _FLUTTER_PERIOD_S = 17
 
+# An ESP32's last pin, and how long a door stays as it is.
+_LAST_PIN = 39
+_DOOR_S = 7
+
 # A clock that nobody sets, where there is one.
 _clock_s = getattr(time, "monotonic", time.time)
 _start_s = _clock_s()
@@ -64,6 +68,32 @@ class _LED:
 
 
 led = _LED()
+
+
+class _Pin:
+    """A pin that leads nowhere; at an input is a door that opens and closes."""
+
+    def __init__(self, number, mode):
+        if number > _LAST_PIN:
+            raise ValueError("invalid pin")
+        self._is_input = mode[:5] == "input"
+        self._value = 0
+
+    def read(self):
+        """Return what it was set to, or what is at an input."""
+        return uptime_s() // _DOOR_S % 2 if self._is_input else self._value
+
+    def write(self, value):
+        """Set it; not for an input."""
+        self._value = value
+
+    def close(self):
+        """Drive it no more."""
+
+
+def pin(number, mode, frequency_hz, inverted):
+    """Return what stands for a `gpio.Pin`. Raises ValueError for one that an ESP32 has not."""
+    return _Pin(number, mode)
 
 
 class _NVS:

@@ -13,6 +13,11 @@ def start(app):
     board.link = supervisor = wifi.Supervisor(
         network, settings, board.sleep_ms, board.ticks_ms, lambda: recovery.reset("no network")
     )
+    if settings.current["pins"]["gpio"] and not recovery.safe_mode:
+        # What hangs on an output shall be off, not float.
+        from firmware.board import pins
+
+        pins.opened()
     supervisor.on_change(lambda state: _turn(app, supervisor))
     tasks.start("wifi", supervisor.run)
     tasks.start("clock", lambda: clock.run(lambda: supervisor.state == wifi.CONNECTED))

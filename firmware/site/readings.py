@@ -1,24 +1,29 @@
 """The LED, and the readings: what the board measures once a second, live for who listens, held for a minute.
 
 A reading is {"uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"}: bytes free in both
-heaps, requests since the start. The LED's switch makes one at once.
+heaps, requests since the start; and {"pins": {"4": value}} where the settings have any (`board/pins.py`). Whatever
+changes the LED or a pin makes one at once.
 """
 
 import firmware.board as board
 from firmware import App, HTTPError
+from firmware.board import settings
 from firmware.features.feed import Feed
 from firmware.http.jsontext import loads
 from firmware.http.websocket import CLOSE_UNSUPPORTED
 from firmware.server import transport
+from firmware.site import guards
 from firmware.site.problems import explain
 
 app = App()
 explain(app)
 
-# A minute, at some 100 bytes each.
+# A minute, at some 100 bytes each; less while a pin changes often.
 feed = Feed(60)
 
 _INTERVAL_MS = 1000
+# How often in between pins are looked at: a tenth of a second is at once for who looks on.
+_LOOKS = 10
 _COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led")
 
 # More than a year's: a number that somebody mistyped.
@@ -27,26 +32,42 @@ _MAX_ROWS = 40000000
 
 @app.background
 async def sample():
-    """Take a reading every second."""
+    """Take a reading every second, and when a pin has changed."""
     while True:
-        publish()
-        await transport.sleep_ms(_INTERVAL_MS)
+        shown = publish().get("pins")
+        looks = _LOOKS if shown else 1
+        for _ in range(looks):
+            await transport.sleep_ms(_INTERVAL_MS // looks)
+            if shown != _pins():
+                break
 
 
 def publish():
-    """Take a reading now."""
+    """Take a reading now; return it."""
     idf = board.idf_heap()
-    feed.publish(
-        {
-            "uptime_s": board.uptime_s(),
-            "temperature_c": board.temperature_c(),
-            "heap_free": board.heap()["free"],
-            "idf_free": idf and idf["free"],
-            "rssi_dbm": board.link.rssi() if board.link else None,
-            "requests": app.parent.server.requests,
-            "led": board.led.on,
-        }
-    )
+    reading = {
+        "uptime_s": board.uptime_s(),
+        "temperature_c": board.temperature_c(),
+        "heap_free": board.heap()["free"],
+        "idf_free": idf and idf["free"],
+        "rssi_dbm": board.link.rssi() if board.link else None,
+        "requests": guards.root.server.requests,
+        "led": board.led.on,
+    }
+    pins = _pins()
+    if pins:
+        reading["pins"] = pins
+    feed.publish(reading)
+    return reading
+
+
+def _pins():
+    """Return the pins' values, None where the settings have no pins."""
+    if not settings.current["pins"]["gpio"]:
+        return None
+    from firmware.board import pins
+
+    return pins.values()
 
 
 def switch_led(wanted):
@@ -112,7 +133,10 @@ def _cell(value):
 
 @app.websocket("/ws")
 async def live(request, socket):
-    """Send every reading as JSON; take commands: {"led": {"on": true}} is answered with the LED's state or an error."""
+    """Send every reading as JSON; take commands, each answered with what it has changed or an error.
+
+    {"led": {"on": true}} switches the LED, {"pin": {"number": 4, "value": 1}} sets a pin.
+    """
     socket.follow(feed)
     async for message in socket:
         if type(message) is not str:
@@ -126,9 +150,14 @@ async def live(request, socket):
 
 def _obey(message):
     command = loads(message.encode())
-    if type(command) is not dict or len(command) != 1 or "led" not in command:
-        raise HTTPError(422, 'Send {"led": {"on": true}}.')
-    return {"led": switch_led(command["led"])}
+    if type(command) is dict and len(command) == 1:
+        if "led" in command:
+            return {"led": switch_led(command["led"])}
+        if "pin" in command:
+            from firmware.site.pins import obey
+
+            return {"pin": obey(command["pin"])}
+    raise HTTPError(422, 'Send {"led": {"on": true}} or {"pin": {"number": 4, "value": 1}}.')
 
 
 @app.websocket("/ws/echo")

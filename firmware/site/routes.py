@@ -48,6 +48,7 @@ def _connections(server):
 
 app.lazy(("/users",), "firmware.site.users")
 app.lazy(("/api/led", "/api/events", "/api/readings", "/api/readings.csv", "/ws"), "firmware.site.readings")
+app.lazy(("/api/pins",), "firmware.site.pins")
 app.lazy(("/files", "/api/files"), "firmware.site.files")
 app.lazy(("/api/settings", "/api/log", "/api/restart"), "firmware.site.system")
 app.lazy(("/api/update",), "firmware.site.update")

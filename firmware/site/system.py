@@ -28,13 +28,19 @@ def read_settings(request):
 def replace_settings(request):
     """Take a whole document as the settings; what is read at the start only counts from the next one on. Raises 422.
 
-    The password stays as it is: it is changed where the old one is asked for, and no backup brings one back.
+    Pins are opened and closed at once. The password stays as it is: it is changed where the old one is asked for, and
+    no backup brings one back.
     """
     document = request.json
     if type(document) is dict:
         document = dict(document)
         document["admin"] = settings.current["admin"] is not None
+    had_pins = settings.current["pins"]["gpio"]
     settings.replace(document)
+    if had_pins or settings.current["pins"]["gpio"]:
+        from firmware.board import pins
+
+        pins.opened()
     return read_settings(request)
 
 

@@ -33,6 +33,7 @@ def erase():
     machine.cause = machine.PWRON_RESET
     machine.watchdog = machine.rtc = None
     machine.pins.clear()
+    machine.PWM.open.clear()
 
 
 def virtual(board):

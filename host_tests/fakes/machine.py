@@ -56,6 +56,7 @@ class Pin:
             raise ValueError("invalid pin")
         if mode == Pin.OUT and number >= _INPUT_ONLY:
             raise ValueError("pin can only be input")
+        self.number = number
         self.mode = mode
         self.level = 1 if pull == Pin.PULL_UP else 0
         if value is not None:
@@ -66,6 +67,33 @@ class Pin:
         if level is None:
             return 0 if self.mode == Pin.IN and _is_pressed() else self.level
         self.level = int(bool(level))
+
+
+class PWM:
+    """A duty cycle on a pin, in 65535ths. There are `channels` of them."""
+
+    channels = 16
+    open = {}  # by the pin's number
+
+    def __init__(self, pin, freq, duty_u16):
+        if not 1 <= freq <= 40000000:
+            raise ValueError("frequency must be from 1Hz to 40MHz")
+        self.number = pin.number
+        if pin.number >= _INPUT_ONLY:
+            raise ValueError("invalid pin")
+        if pin.number not in PWM.open and len(PWM.open) >= PWM.channels:
+            raise RuntimeError("out of PWM channels:%d" % PWM.channels)
+        self.freq = freq
+        self.duty = duty_u16
+        PWM.open[pin.number] = self
+
+    def duty_u16(self, duty):
+        if type(duty) is not int or not 0 <= duty <= 65535:
+            raise ValueError("duty_u16 must be from 0 to 65535")
+        self.duty = duty
+
+    def deinit(self):
+        PWM.open.pop(self.number, None)
 
 
 class WDT:

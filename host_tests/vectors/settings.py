@@ -13,6 +13,8 @@ KEY = "A Wi-Fi password has 8 to 63 ASCII"
 NAME = "A host name has 1 to 32"
 SSID = "A network's name has 1 to 32 bytes"
 IPV4 = "This is an IPv4 address."
+PIN_NAME = "A name has 1 to 24 characters."
+MODES = ("input", "input_pull_up", "output", "pwm")
 UNKNOWN = "There is no such setting."
 OBJECT = "This is an object."
 
@@ -27,6 +29,16 @@ def address(**members):
     document = dict(ADDRESS)
     document.update(members)
     return network(address=document)
+
+
+def pin(**members):
+    document = {"number": 4, "name": "Fan", "mode": "output"}
+    document.update(members)
+    return document
+
+
+def gpio(*pins):
+    return {"pins": {"gpio": list(pins)}}
 
 
 def check(case):
@@ -83,6 +95,10 @@ GOOD = [
     ("port", {"ports": {"http": 65535}}),
     ("limits", {"limits": {"connections": 4, "body_bytes": None, "idle_ms": 2000}}),
     ("pins", {"pins": {"led": 0, "led_inverted": True}}),
+    ("pin_of_each_mode", gpio(*[pin(number=n, mode=mode) for n, mode in enumerate(MODES)])),
+    ("pin_with_all", gpio(pin(frequency_hz=50, inverted=True))),
+    ("pin_named_with_24", gpio(pin(name=24 * "é"))),
+    ("twelve_pins", gpio(*[pin(number=n) for n in range(12)])),
     ("reset_off", {"wifi": {"reset_after_s": 0}}),
     ("reset", {"wifi": {"reset_after_s": 300}}),
     ("watchdog_off", {"watchdog_s": 0}),
@@ -164,6 +180,21 @@ BAD = [
     ("port_null", {"ports": {"http": None}}, {"ports.http": "This is a whole number"}),
     ("limit", {"limits": {"connections": 9}}, {"limits.connections": "This is a whole number from 3 to 8."}),
     ("pin", {"pins": {"led": -1}}, {"pins.led": "This is a whole number from 0"}),
+    ("pins_object", {"pins": {"gpio": {}}}, {"pins.gpio": "This is a list of at most 12."}),
+    ("thirteen_pins", gpio(*[pin(number=n) for n in range(13)]), {"pins.gpio": "This is a list of at most 12."}),
+    ("pin_55", gpio(pin(number=55)), {"pins.gpio.0.number": "This is a whole number from 0 to 54."}),
+    ("pin_true", gpio(pin(number=True)), {"pins.gpio.0.number": "This is a whole number"}),
+    ("pin_twice", gpio(pin(), pin()), {"pins.gpio.1.number": "This pin is in the list already."}),
+    ("pin_of_the_led", {"pins": {"led": 4, "gpio": [pin()]}}, {"pins.gpio.0.number": "This is the LED's pin."}),
+    ("pin_without_all", gpio({}), {"pins.gpio.0." + name: "This is required." for name in ("number", "name", "mode")}),
+    ("pin_nameless", gpio(pin(name="")), {"pins.gpio.0.name": PIN_NAME}),
+    ("pin_named_blank", gpio(pin(name="  ")), {"pins.gpio.0.name": PIN_NAME}),
+    ("pin_named_with_25", gpio(pin(name=25 * "x")), {"pins.gpio.0.name": PIN_NAME}),
+    ("pin_named_in_lines", gpio(pin(name="a\nb")), {"pins.gpio.0.name": PIN_NAME}),
+    ("pin_mode", gpio(pin(mode="dac")), {"pins.gpio.0.mode": "This is one of: input, input_pull_up, output, pwm."}),
+    ("pin_mode_object", gpio(pin(mode={})), {"pins.gpio.0.mode": "This is one of"}),
+    ("pin_frequency", gpio(pin(frequency_hz=0)), {"pins.gpio.0.frequency_hz": "This is a whole number from 1 to"}),
+    ("pin_inverted", gpio(pin(inverted=0)), {"pins.gpio.0.inverted": "This is true or false."}),
     ("pin_flag", {"pins": {"led_inverted": 1}}, {"pins.led_inverted": "This is true or false."}),
     ("reset_soon", {"wifi": {"reset_after_s": 299}}, {"wifi.reset_after_s": "This is 0 (off) or a whole number"}),
     ("reset_true", {"wifi": {"reset_after_s": True}}, {"wifi.reset_after_s": "This is 0 (off)"}),

@@ -1,6 +1,7 @@
 // The endpoints, as openapi.json has them, each with a form to try it.
 
-import { call, field, make, makeForm, size } from "./app.js";
+import { call, make, size } from "./app.js";
+import { field, makeForm } from "./forms.js";
 
 const PATIENCE_MS = 5000;
 const MOST_LETTERS = 20000;

@@ -65,67 +65,6 @@ export async function attempt(act) {
   }
 }
 
-let fields = 0;
-
-// A labelled input, with room for what is wrong with it.
-export function field(label, properties, hint = "") {
-  const id = `field-${++fields}`;
-  const input = make(properties.rows ? "textarea" : "input", {
-    id, autocomplete: "off", spellcheck: false, "aria-describedby": `${id}-error`, ...properties,
-  });
-  return make("div", { className: "field" }, make("label", { htmlFor: id }, label), input,
-    make("p", { className: "quiet" }, hint), make("p", { className: "error", id: `${id}-error` }));
-}
-
-// A form that calls act(values, form); what is wrong is shown beside its field, or else at the end.
-export function makeForm(children, button, act) {
-  const general = make("p", { className: "error", role: "alert" });
-  const form = make("form", { noValidate: true }, ...children,
-    make("div", { className: "row" }, ...[].concat(typeof button === "string" ? make("button", {}, button) : button)), general);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = event.submitter || form.querySelector("button");
-    button.disabled = true;
-    mark(form, {});
-    try {
-      general.textContent = await act(Object.fromEntries(new FormData(form)), form) || "";
-      general.className = "good";
-    } catch (error) {
-      if (error instanceof Error) throw error; // a mistake of ours
-      general.className = "error";
-      general.textContent = mark(form, error.fields || {}) ? "" : error.message;
-    }
-    button.disabled = false;
-  });
-  return form;
-}
-
-// Returns whether every member that is wrong has a field; a list's item is its list's where it has none of its own.
-function mark(form, wrong) {
-  const left = new Set(Object.keys(wrong));
-  let first;
-  for (const input of form.querySelectorAll(".field > [name]")) {
-    const name = [...left].find((path) => path === input.name || path.replace(/\.\d+$/, "") === input.name);
-    input.parentNode.querySelector(".error").textContent = name ? wrong[name] : "";
-    input.setAttribute("aria-invalid", Boolean(name));
-    left.delete(name);
-    if (name && !first) first = input;
-  }
-  if (first) first.focus();
-  return first && !left.size;
-}
-
-// Asks before what cannot be undone; resolves to whether to do it.
-export function ask(question, yes = "Delete") {
-  show("question", question);
-  show("yes", yes);
-  at("ask").returnValue = "";
-  at("ask").showModal();
-  return new Promise((resolve) => {
-    at("ask").onclose = () => resolve(at("ask").returnValue === "yes");
-  });
-}
-
 export function size(bytes) {
   let unit = 0;
   for (; bytes >= 1000 && unit < 3; unit += 1) bytes /= 1024;
@@ -217,6 +156,7 @@ function showReading(reading) {
   if (isFine) show("requests", reading.requests);
   show("uptime", duration(second));
   showLED(reading.led);
+  showPins(reading.pins);
   if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; draw(); });
 }
 
@@ -250,7 +190,20 @@ function showStatus(status) {
   draw();
 }
 
-// -- the LED
+// -- the LED, and the pins where the settings have any
+
+let pins = null;
+
+async function showPins(values) {
+  at("pins").hidden = !values;
+  if (!values) return;
+  pins ||= import("./pins.js");
+  try {
+    (await pins).showValues(values);
+  } catch {
+    pins = null; // refused for the moment: the next reading asks again
+  }
+}
 
 let switching = 0;
 
@@ -376,7 +329,7 @@ function turn() {
     const since = seen ? ` since ${new Date(seen).toLocaleTimeString()}` : "";
     show("link", isLive ? "live" : `no answer${since}`);
     document.body.className = isLive ? "live" : "stale";
-    at("led").disabled = !isLive;
+    at("led").disabled = at("pins").disabled = !isLive;
     if (isLive && live === false) {
       statusAt = 0;
       enter(true);

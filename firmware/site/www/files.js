@@ -1,6 +1,7 @@
 // The files that are kept on the board.
 
-import { ask, attempt, call, make, problem, show, size } from "./app.js";
+import { attempt, call, make, problem, show, size } from "./app.js";
+import { ask } from "./forms.js";
 
 let list, nothing, jobs;
 

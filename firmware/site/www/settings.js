@@ -1,6 +1,7 @@
-// The settings: the network, the password, backup and restore, restart.
+// The settings: the network, the password, backup and restore, restart, the pins.
 
-import { ask, attempt, call, field, make, makeForm } from "./app.js";
+import { attempt, call, make } from "./app.js";
+import { ask, field, makeForm } from "./forms.js";
 
 let body, session, settings;
 
@@ -14,7 +15,13 @@ export async function enter(section, isAgain) {
   session = await call("GET", "api/session");
   const isOut = session.password_set && !session.user;
   settings = isOut ? null : await call("GET", "api/settings");
-  body.replaceChildren(...(isOut ? [logInCard()] : [networkCard(), passwordCard(), boardCard()]));
+  if (isOut) return body.replaceChildren(logInCard());
+  const { clock } = await call("GET", "api/status");
+  body.replaceChildren(networkCard(clock), passwordCard(), boardCard(), pinsCard());
+}
+
+async function save(changed) {
+  settings = await call("PUT", "api/settings", { ...settings, ...changed });
 }
 
 const card = (title, ...children) => make("div", { className: "card" }, make("h3", {}, title), ...children);
@@ -53,46 +60,94 @@ function passwordCard() {
   }));
 }
 
+// -- rows to add to and to remove
+
+// `path`: of the list in the settings, by which is told what is wrong: "networks.0.ssid" is row 0's input "ssid".
+function makeRows(path, items, makeRow, fresh, label) {
+  const list = make("div");
+  const add = (item) => {
+    const [read, ...children] = makeRow(item);
+    const row = make("div", { className: path === "networks" ? "network" : "pin" }, ...children,
+      plain("Remove", () => row.remove()));
+    row.read = read;
+    list.append(row);
+    return row;
+  };
+  items.forEach(add);
+  return {
+    children: [list, plain(label, () => add(fresh).querySelector("input").focus())],
+    fill: (items) => {
+      list.replaceChildren();
+      items.forEach(add);
+    },
+    read: () => [...list.children].map((row, i) => {
+      for (const input of row.querySelectorAll("[data-member]")) input.name = `${path}.${i}.${input.dataset.member}`;
+      return row.read();
+    }),
+  };
+}
+
 // -- the network
 
-function networkCard() {
-  const rows = make("div");
-  settings.networks.forEach((network) => rows.append(networkRow(network)));
-  const add = plain("Add a network", () => {
-    rows.append(networkRow({ ssid: "", password: false, address: null }));
-    rows.lastChild.querySelector("input").focus();
-  });
-  const form = makeForm([
+function timeHint({ unix_s: second, server, error }) {
+  const time = second ? `On the board it is ${new Date(second * 1000).toLocaleString()}` : "The board does not know the time";
+  return `One a line. ${time}${server ? `, as ${server} says` : ""}${error ? `; ${error}` : ""}.`;
+}
+
+function networkCard(clock) {
+  const rows = makeRows("networks", settings.networks, networkRow, { ssid: "", password: false, address: null }, "Add a network");
+  return card("Network", makeForm([
     field("Host name", { name: "hostname", value: settings.hostname }, "The board is found at this name and .local."),
-    make("h4", {}, "Wi-Fi networks"), rows, add,
-    field("Time servers", { name: "time_servers", rows: 2, value: settings.time_servers.join("\n") }, "One a line."),
+    make("h4", {}, "Wi-Fi networks"), ...rows.children,
+    field("Time servers", { name: "time_servers", rows: 2, value: settings.time_servers.join("\n") }, timeHint(clock)),
   ], "Save", async (values) => {
-    const networks = [...rows.children].map((row) => row.read());
     const time_servers = values.time_servers.split(/\s+/).filter(Boolean);
-    settings = await call("PUT", "api/settings", { ...settings, hostname: values.hostname, time_servers, networks });
-    rows.replaceChildren(...settings.networks.map(networkRow));
+    await save({ hostname: values.hostname, time_servers, networks: rows.read() });
+    rows.fill(settings.networks);
     return "Saved. It holds from the next start on.";
-  });
-  // What is wrong is told by the place in the list.
-  form.addEventListener("submit", () => [...rows.children].forEach((row, i) => row.number(i)), true);
-  return card("Network", form);
+  }));
 }
 
 function networkRow(known) {
-  const ssid = field("Name", { value: known.ssid, maxLength: 32 });
+  const ssid = field("Name", { "data-member": "ssid", value: known.ssid, maxLength: 32 });
   const password = secret("Password", "", "new-password");
   const [name, key] = [ssid, password].map((part) => part.querySelector("input"));
+  key.dataset.member = "password";
   key.placeholder = known.password ? "unchanged" : "none: open";
-  const row = make("div", { className: "network" }, ssid, password, plain("Remove", () => row.remove()));
-  row.number = (i) => {
-    name.name = `networks.${i}.ssid`;
-    key.name = `networks.${i}.password`;
-  };
-  row.read = () => {
+  const read = () => {
     const isKept = known.password && name.value === known.ssid;
     return { ...known, ssid: name.value, password: key.value || (isKept ? true : null) };
   };
-  return row;
+  return [read, ssid, password];
+}
+
+// -- the pins
+
+const MODES = { input: "input", input_pull_up: "input, pulled up", output: "output", pwm: "PWM" };
+const PIN = { number: "", name: "", mode: "output", frequency_hz: 1000, inverted: false };
+
+function pinsCard() {
+  const rows = makeRows("pins.gpio", settings.pins.gpio, pinRow, PIN, "Add a pin");
+  return card("Pins", note("The dashboard shows them to everybody, and lets whoever may change something set them."),
+    makeForm(rows.children, "Apply", async () => {
+      await save({ pins: { ...settings.pins, gpio: rows.read() } });
+      rows.fill(settings.pins.gpio);
+      return "Applied.";
+    }));
+}
+
+function pinRow(known) {
+  const parts = [["number", "GPIO", { inputMode: "numeric" }], ["name", "Name", { maxLength: 24 }], ["mode", "Mode", { choices: MODES }],
+    ["inverted", "On is", { choices: { false: "high", true: "low" } }], ["frequency_hz", "Hertz", { inputMode: "numeric" }]]
+    .map(([member, label, properties]) => field(label, { "data-member": member, value: String(known[member]), ...properties }));
+  const [number, name, mode, inverted, hertz] = parts.map((part) => part.querySelector("[data-member]"));
+  mode.onchange = () => { parts[4].hidden = mode.value !== "pwm"; };
+  mode.onchange();
+  // What is no number is sent as it is: the board says what is wrong with it.
+  const whole = ({ value }) => /^\d+$/.test(value) ? Number(value) : value;
+  return [() => ({
+    number: whole(number), name: name.value, mode: mode.value, inverted: inverted.value === "true", frequency_hz: whole(hertz),
+  }), ...parts];
 }
 
 // -- the board

@@ -1,6 +1,7 @@
 // The users: a JSON resource with all of HTTP's methods.
 
-import { ask, attempt, call, field, make, makeForm } from "./app.js";
+import { attempt, call, make } from "./app.js";
+import { ask, field, makeForm } from "./forms.js";
 
 let list, nobody;
 

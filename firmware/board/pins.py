@@ -1,0 +1,95 @@
+"""The pins that the settings let others read and set: `settings.current["pins"]["gpio"]`.
+
+They are opened when somebody first asks, and when the settings have changed; one that is as before stays as it is.
+"""
+
+import firmware.board as board
+from firmware.board import settings
+from firmware.http.errors import HTTPError
+
+_FULL_PERCENT = 100
+
+_rows = []  # of the settings, as they were opened
+_opened = []
+_values = {}
+
+
+class Pin:
+    """A pin; `row` is what the settings say of it, `error` why the chip does not do that, or None."""
+
+    def __init__(self, row):
+        self.row = row
+        self.error = self._driver = None
+        try:
+            self._driver = board.pin(row["number"], row["mode"], row["frequency_hz"], row["inverted"])
+        except Exception as error:
+            self.error = "The chip does not do this: %s." % error
+            print("limpet: pin %d: %s" % (row["number"], error))
+
+    def value(self):
+        """Return 0 or 1, of "pwm" percent; None where there is an error."""
+        return self._driver and self._driver.read()
+
+    def report(self):
+        """Return {"number", "name", "mode", "value", "error"}."""
+        row = self.row
+        return {
+            "number": row["number"],
+            "name": row["name"],
+            "mode": row["mode"],
+            "value": self.value(),
+            "error": self.error,
+        }
+
+    def set(self, value):
+        """Set it to 0 or 1, "pwm" to percent. Raises 409 for an input and where there is an error, 422."""
+        if self.error:
+            raise HTTPError(409, self.error)
+        mode = self.row["mode"]
+        if mode == "output":
+            if type(value) is not int or not 0 <= value <= 1:
+                raise HTTPError(422, "The value of an output is 0 or 1.")
+        elif mode == "pwm":
+            if type(value) not in (int, float) or not 0 <= value <= _FULL_PERCENT:
+                raise HTTPError(422, "The value is a number from 0 to %d, percent." % _FULL_PERCENT)
+        else:
+            raise HTTPError(409, "This pin is an input.")
+        self._driver.write(value)
+
+    def close(self):
+        """Drive it no more."""
+        if self._driver:
+            self._driver.close()
+
+
+def opened():
+    """Return the list of Pins, as the settings have them by now."""
+    global _rows, _opened
+    rows = settings.current["pins"]["gpio"]
+    if rows is not _rows:
+        kept = [pin for pin in _opened if pin.row in rows]
+        # First what is no more: its PWM channel may be the one that is needed.
+        for pin in _opened:
+            if pin not in kept:
+                pin.close()
+        found = {pin.row["number"]: pin for pin in kept}
+        _opened = [found.get(row["number"]) or Pin(row) for row in rows]
+        _rows = rows
+    return _opened
+
+
+def find(number):
+    """Return the Pin of a number. Raises 404."""
+    for pin in opened():
+        if pin.row["number"] == number:
+            return pin
+    raise HTTPError(404, "The settings have no pin %d." % number)
+
+
+def values():
+    """Return {"4": value} of all pins; as long as nothing changes, one and the same dict."""
+    global _values
+    now = {str(pin.row["number"]): pin.value() for pin in opened()}
+    if now != _values:
+        _values = now
+    return _values

@@ -1,0 +1,67 @@
+// Forms with what is wrong beside each field, and questions before what cannot be undone.
+
+import { at, make, show } from "./app.js";
+
+let fields = 0;
+
+// A labelled input, with room for what is wrong with it; `choices`: {value: text} to select from.
+export function field(label, { choices, value, ...properties }, hint = "") {
+  const id = `field-${++fields}`;
+  const options = Object.entries(choices || {}).map(([value, text]) => make("option", { value }, text));
+  const input = make(choices ? "select" : properties.rows ? "textarea" : "input", {
+    id, autocomplete: "off", spellcheck: false, "aria-describedby": `${id}-error`, ...properties,
+  }, ...options);
+  if (value !== undefined) input.value = value;
+  return make("div", { className: "field" }, make("label", { htmlFor: id }, label), input,
+    make("p", { className: "quiet" }, hint), make("p", { className: "error", id: `${id}-error` }));
+}
+
+// A form that calls act(values, form); what is wrong is shown beside its field, or else at the end.
+export function makeForm(children, button, act) {
+  const general = make("p", { className: "error", role: "alert" });
+  const form = make("form", { noValidate: true }, ...children,
+    make("div", { className: "row" }, ...[].concat(typeof button === "string" ? make("button", {}, button) : button)), general);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = event.submitter || form.querySelector("button");
+    button.disabled = true;
+    mark(form, {});
+    general.textContent = "";
+    try {
+      general.textContent = await act(Object.fromEntries(new FormData(form)), form) || "";
+      general.className = "good";
+    } catch (error) {
+      if (error instanceof Error) throw error; // a mistake of ours
+      general.className = "error";
+      general.textContent = mark(form, error.fields || {}) ? "" : error.message;
+    }
+    button.disabled = false;
+  });
+  return form;
+}
+
+// Returns whether every member that is wrong has a field; a list's item is its list's where it has none of its own.
+function mark(form, wrong) {
+  const left = new Set(Object.keys(wrong));
+  let first;
+  for (const input of form.querySelectorAll(".field > [name]")) {
+    const name = [...left].find((path) => path === input.name || path.replace(/\.\d+$/, "") === input.name);
+    input.parentNode.querySelector(".error").textContent = name ? wrong[name] : "";
+    input.setAttribute("aria-invalid", Boolean(name));
+    left.delete(name);
+    if (name && !first) first = input;
+  }
+  if (first) first.focus();
+  return first && !left.size;
+}
+
+// Asks before what cannot be undone; resolves to whether to do it.
+export function ask(question, yes = "Delete") {
+  show("question", question);
+  show("yes", yes);
+  at("ask").returnValue = "";
+  at("ask").showModal();
+  return new Promise((resolve) => {
+    at("ask").onclose = () => resolve(at("ask").returnValue === "yes");
+  });
+}

@@ -1,0 +1,70 @@
+// The pins that the settings allow: inputs are read, outputs switched, PWM set; every open page shows it at once.
+
+import { at, call, make, show } from "./app.js";
+
+let rows = {}; // by number
+let building = null;
+
+const text = (row, value) => value === null ? "–" : row.mode === "pwm" ? `${value} %` : value ? "on" : "off";
+
+// `values`: of a reading, {number: value}.
+export async function showValues(values) {
+  if (String(Object.keys(values)) !== String(Object.keys(rows))) {
+    building ||= build().finally(() => { building = null; });
+    await building;
+  }
+  for (const [number, value] of Object.entries(values)) {
+    if (rows[number] && !rows[number].isBusy) rows[number].draw(value);
+  }
+}
+
+async function build() {
+  const { pins } = await call("GET", "api/pins");
+  rows = {};
+  at("pins").querySelector("ul").replaceChildren(...pins.map(item));
+}
+
+function item(pin) {
+  const row = { ...pin, isBusy: false, wanted: null };
+  const label = pin.name;
+  const output = make("output", {});
+  let control = "";
+  if (pin.mode === "pwm") {
+    control = make("input", { type: "range", "aria-label": label, oninput: () => set(row, Number(control.value)) });
+  } else if (pin.mode === "output") {
+    control = make("button", { type: "button", className: "switch", role: "switch", "aria-label": label });
+    control.onclick = () => set(row, Number(control.getAttribute("aria-checked") !== "true"));
+  }
+  if (control) control.disabled = Boolean(pin.error);
+  row.draw = (value) => {
+    output.textContent = text(row, value);
+    if (pin.mode === "pwm") control.value = value;
+    else if (control) control.setAttribute("aria-checked", Boolean(value));
+  };
+  row.draw(pin.value);
+  rows[pin.number] = row;
+  return make("li", {}, make("div", { className: "wide" }, label, " ",
+    make("span", { className: pin.error ? "error" : "quiet" }, pin.error || `GPIO ${pin.number}`)), control, output);
+}
+
+// A slider is faster than a board: what it passes while one request is under way is left out.
+async function set(row, value) {
+  row.draw(value);
+  row.wanted = value;
+  if (row.isBusy) return;
+  row.isBusy = true;
+  try {
+    while (row.wanted !== null) {
+      value = row.wanted;
+      row.wanted = null;
+      const pin = await call("PUT", `api/pins/${row.number}`, { value });
+      row.value = pin.value;
+      show("pin-error", "");
+    }
+  } catch (error) {
+    row.wanted = null;
+    show("pin-error", error.message);
+  }
+  row.isBusy = false;
+  row.draw(row.value);
+}
