@@ -33,7 +33,7 @@ _COUNTERS = (
     ("accepted", "Connections that were accepted."),
     ("refused", "Connections that got 503 because no slot was free."),
     ("evicted", "Idle connections that were closed for new ones."),
-    ("timeouts", "Connections that ran into a deadline."),
+    ("timeouts", "Connections that ran into a deadline before they were idle."),
     ("lost", "Connections whose client went away."),
     ("errors", "Errors with a traceback on the console."),
 )

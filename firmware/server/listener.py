@@ -249,8 +249,8 @@ class Server:
         self.clock += 1
         for slot in self.slots:
             if 0 < slot.deadline <= self.clock and slot.want is not DONE:
-                # A long-lived one's deadline is for a sign of life.
-                if slot.want not in (WAIT, POLL, HOLD):
+                # A long-lived one's deadline is for a sign of life, and to be idle to the end is nobody's fault.
+                if slot.want not in (IDLE, WAIT, POLL, HOLD):
                     self.counters["timeouts"] += 1
                 slot.deadline = 0
                 slot.interrupt()
