@@ -6,7 +6,7 @@ VERSION = "0.1.0"
 _WHERE = {
     "App": "firmware.server.app",
     "HTTPError": "firmware.http.errors",
-    "Response": "firmware.http.message",
+    "Response": "firmware.http.response",
 }
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.http import cookies, layout
-from firmware.http.message import Response
+from firmware.http.response import Response
 from host_tests.vectors import cookies as vectors
 
 NAMES = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=20)

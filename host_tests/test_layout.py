@@ -62,7 +62,7 @@ every_file = pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_files_are_found():
     assert len(FILES) > 15
     assert {part_of(path) for path in FILES} >= {"http", "server", ""}
-    assert "firmware.http.errors" in imports_of(FIRMWARE / "http" / "message.py")
+    assert "firmware.http.errors" in imports_of(FIRMWARE / "http" / "response.py")
     assert "firmware.server.transport" in imports_of(FIRMWARE / "server" / "connection.py")
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from firmware.http import framing, headers, layout, message, parser
+from firmware.http import framing, layout, parser, request, response
 from firmware.server import connection
 
 
-@pytest.mark.parametrize("module", [connection, framing, headers, message, parser])
+@pytest.mark.parametrize("module", [connection, framing, parser, request, response])
 def test_copies_of_constants_are_like_the_layout_s(module):
     copies = {name: value for name, value in vars(module).items() if name[0] == "_" and type(value) is int}
     copies = {name: value for name, value in copies.items() if hasattr(layout, name[1:])}
@@ -17,7 +17,7 @@ def test_copies_of_constants_are_like_the_layout_s(module):
 
 def test_what_framing_has_to_settle_is_all_that_is_not_plain():
     flags = layout.NOT_ORIGIN | layout.CONTENT_LENGTH | layout.TRANSFER_ENCODING | layout.EXPECT
-    assert flags == message._UNUSUAL
+    assert flags == request._UNUSUAL
 
 
 def test_kinds_of_bytes_have_bits_of_their_own():

@@ -27,9 +27,10 @@ class Request:
     method = "GET"
     query = b"token=abc&a=1"
     client = "10.0.0.1"
+    is_quiet = False
 
     def __init__(self, number):
-        self.id = "client-%d" % number
+        self.raw_id = b"client-%d" % number
         self.target = b"/things/%d" % number
 
 class Response:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.http import dates, message, parser
+from firmware.http import dates, parser
+from firmware.http import request as requests
+from firmware.http import response as responses
 from firmware.http.errors import HTTPError
 from host_tests.servers import FIELD
 from host_tests.test_parser import Fenced, heads, tokens, values
@@ -34,17 +36,17 @@ def test_fields_are_found_as_they_were_sent(fields, name):
     lower = [name.lower() for name, _ in fields]
     if lower.count(b"host") or parser.scan(bytearray(raw), 0, found, marks) < 0:
         return
-    headers = message.Headers(memoryview(raw), marks)
-    items = [(name.decode().lower(), message.text(value.strip(b" \t"))) for name, value in fields]
-    assert list(headers.items()) == items
+    found = requests.Headers(memoryview(raw), marks)
+    items = [(name.decode().lower(), requests.text(value.strip(b" \t"))) for name, value in fields]
+    assert list(found.items()) == items
     for name, _ in fields:
         same = [value.strip(b" \t") for other, value in fields if other.lower() == name.lower()]
         try:
-            got = headers.get(name.decode())
+            got = found.get(name.decode())
         except HTTPError as error:
             assert error.status == 400 and len(same) > 1
         else:
-            assert got == message.text((b"; " if name.lower() == b"cookie" else b", ").join(same))
+            assert got == requests.text((b"; " if name.lower() == b"cookie" else b", ").join(same))
 
 
 @given(st.one_of(heads, st.builds(b"%s%s".__mod__, st.tuples(heads, st.binary()))))
@@ -54,7 +56,7 @@ def test_framing_is_settled_or_refused(raw):
     if end <= 0:
         return
     source = type("Source", (), {"view": memoryview(raw), "marks": marks, "peer": None})()
-    request = message.Request(source)
+    request = requests.Request(source)
     try:
         body = request.frame(marks[parser.FLAGS])
     except HTTPError as error:
@@ -72,7 +74,7 @@ def test_framing_is_settled_or_refused(raw):
 
 @given(st.binary(max_size=20))
 def test_text_is_always_text(raw):
-    got = message.text(raw)
+    got = requests.text(raw)
     try:
         assert got == raw.decode()
     except UnicodeDecodeError:
@@ -88,7 +90,7 @@ def test_text_is_always_text(raw):
 )
 def test_response_is_well_formed_or_an_error(body, status, headers):
     try:
-        response = message.to_response((body, status, headers))
+        response = responses.to_response((body, status, headers))
         head = response.head(b"Server: x\r\n", b"Connection: close\r\n")
     except (TypeError, ValueError, AttributeError):
         return
@@ -110,16 +112,16 @@ def test_json_is_what_json_is(value):
         wanted = json.dumps(value, allow_nan=False).encode()
     except ValueError:
         with pytest.raises(ValueError):
-            message.encode_json(value)
+            responses.encode_json(value)
     else:
-        assert message.encode_json(value) == wanted
+        assert responses.encode_json(value) == wanted
 
 
 @given(st.one_of(st.binary(max_size=40), trees.map(json.dumps).map(str.encode)), st.binary(max_size=5))
 def test_json_check_reads_nowhere_else(raw, behind):
-    if not hasattr(message, "is_plain"):
+    if not hasattr(responses, "is_plain"):
         return
-    message.is_plain(Fenced(raw + behind, 0, len(raw)), 0, len(raw))
+    responses.is_plain(Fenced(raw + behind, 0, len(raw)), 0, len(raw))
 
 
 @given(st.integers(0, 4_000_000_000))
@@ -129,7 +131,7 @@ def test_date_is_that_of_the_library(moment):
 
 def test_request_that_is_over_shows_nothing():
     source = vectors.Source(b"GET /a?b HTTP/1.1\r\nHost: x\r\nCookie: secret\r\n\r\n")
-    request = message.Request(source)
+    request = requests.Request(source)
     assert request.headers.get("cookie") == "secret"
     request.expire()
     with pytest.raises(AttributeError):
@@ -140,10 +142,10 @@ def test_request_that_is_over_shows_nothing():
 
 def test_json_is_parsed_once():
     source = vectors.Source(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n")
-    request = message.Request(source)
+    request = requests.Request(source)
     request.body = b"[null]"
     assert request.json is request.json
-    request = message.Request(source)
+    request = requests.Request(source)
     request.body = b"null"
     assert request.json is None
     assert request.json is None

@@ -22,6 +22,8 @@ import gc
 from firmware.features import requestid
 
 class Request:
+    raw_id = None
+
     def __init__(self, number):
         self.sent = b"client-%d" % number if number % 2 else b"bad %d" % number
 

@@ -6,7 +6,7 @@ It gives no leave to do anything: who asks still has to say who it is. A page of
 (Bearer); the session's cookie is not sent from there at all.
 """
 
-from firmware.http.message import Response
+from firmware.http.response import Response
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type"

@@ -19,7 +19,7 @@ import asyncio
 from json import dumps
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import Response
+from firmware.http.response import Response
 from firmware.server import live, transport
 from firmware.server.connection import POLL
 from firmware.server.limits import SWEEP_MS

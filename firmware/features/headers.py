@@ -5,24 +5,28 @@
 A handler that sets one of these fields itself is left alone.
 """
 
-from firmware.http.message import JSON
+from firmware.http.response import JSON
 
 # Content Security Policy Level 3: all of a page's parts come from this board, scripts and styles from files of their
 # own, none of it inline; no plug-ins; forms lead here; nobody frames it (a click on it would not be meant for it).
 POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 # RFC 9110 8.3: a type is what we say, not what it looks like.
-_ANY = {"X-Content-Type-Options": "nosniff"}
+_ANY = b"X-Content-Type-Options: nosniff\r\n"
 
 # The address of a page on a private network, and what is in it, is nobody else's business. X-Frame-Options (RFC 7034)
 # is for browsers older than frame-ancestors.
-_PAGE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY"}
+_PAGE = _ANY + b"Referrer-Policy: same-origin\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: %s\r\n"
 
 
 def protect(app, policy=POLICY):
-    """Set the fields on every answer; on JSON, which is no page, only that nobody takes it for one."""
-    page = dict(_PAGE)
-    page["Content-Security-Policy"] = policy
+    """Set the fields on every answer; on JSON, which is no page, only that nobody takes it for one.
+
+    Raises ValueError for a policy that is not one line.
+    """
+    page = _PAGE % policy.encode()
+    if page.count(b"\r") + page.count(b"\n") != 8:
+        raise ValueError("not one line: %r" % policy)
 
     @app.after
     def harden(request, response):
@@ -30,14 +34,16 @@ def protect(app, policy=POLICY):
         if response.status == 101 or response.status == 304:
             return
         kind = response.content_type
-        wanted = _ANY if kind in ((JSON,) if type(kind) is bytes else ("application/json",)) else page
-        if not response.headers:
-            # A dict of many responses' own is what `Response` reckons with.
-            response.headers = wanted
-            return
-        names = [name.lower() for name in response.headers]
-        fields = dict(response.headers)
-        for name, value in wanted.items():
-            if name.lower() not in names:
-                fields[name] = value
-        response.headers = fields
+        lines = _ANY if kind == (JSON if type(kind) is bytes else "application/json") else page
+        response.more += _without(lines, response.headers) if response.headers else lines
+
+
+def _without(lines, headers):
+    """Return the field lines that are in `headers` under no case of their name."""
+    for name in headers:
+        if (name.lower() + ":").encode() in lines.lower():
+            names = [name.lower().encode() for name in headers]
+            return b"".join(
+                [line + b"\r\n" for line in lines.split(b"\r\n")[:-1] if line[: line.find(b":")].lower() not in names]
+            )
+    return lines

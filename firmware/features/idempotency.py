@@ -17,7 +17,7 @@ handlers that have `request.body`; a body that is read as a stream is not compar
 from hashlib import sha256
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import Response, to_response
+from firmware.http.response import Response, to_response
 from firmware.server import transport
 from firmware.server.limits import SWEEP_MS
 

@@ -16,8 +16,8 @@ were lost. A line is one line, whatever is put in it, and a request's has no sec
 from json import dumps
 
 from firmware.features.feed import Feed
-from firmware.features.logline import describe, escape
-from firmware.http.message import Response
+from firmware.features.logline import describe, escape, store
+from firmware.http.response import Response
 from firmware.server import transport
 
 # Some 60 requests: what happened before something went wrong.
@@ -81,14 +81,14 @@ class Log(Feed):
         """Write a line, text or bytes, of a level."""
         if level < self.level:
             return
-        line = escape(text)
+        self._keep(level, escape(text))
+
+    def _keep(self, level, line):
         if self._mirror:
-            try:
-                print("limpet: %s: %s" % (LEVELS[level], line.decode()))
-            except Exception:
-                pass  # a console that cannot write it
+            _print(level, line)
         self._append(b"%d %d %s" % (level, self._uptime_s(), line))
-        self._wake()
+        if self._watchers:
+            self._wake()
 
     def crash(self, text):
         """Write why the program ends, a traceback, say, and keep it over the reset."""
@@ -107,24 +107,13 @@ class Log(Feed):
         return self.last
 
     def _append(self, line):
-        ring = self._bytes
-        size = len(ring)
         length = len(line)
+        size = len(self._bytes)
         if length + 2 > size:
             return
         while self._used + length + 2 > size:
             self._drop()
-        at = (self._at + self._used) % size
-        ring[at] = length >> 8
-        at = (at + 1) % size
-        ring[at] = length & 255
-        at = (at + 1) % size
-        room = size - at
-        if length <= room:
-            ring[at : at + length] = line
-        else:
-            ring[at:] = line[:room]
-            ring[: length - room] = line[room:]
+        store(self._bytes, size, self._at + self._used, line, length)
         self._used += length + 2
         self.last += 1
 
@@ -136,10 +125,9 @@ class Log(Feed):
         self._first += 1
 
     def _wake(self):
-        if self._watchers:
-            reactor = transport.reactor()
-            for watcher in self._watchers:
-                reactor.soon(watcher)
+        reactor = transport.reactor()
+        for watcher in self._watchers:
+            reactor.soon(watcher)
 
     # -- reading
 
@@ -235,9 +223,16 @@ class Log(Feed):
         status = response.status
         level = ERROR if status >= 500 else INFO
         # Who follows the log would otherwise follow himself.
-        if level >= self.level and not (status < 400 and getattr(request, "is_quiet", False)):
-            self.write(level, describe(request, response))
+        if level >= self.level and not (status < 400 and request and request.is_quiet):
+            self._keep(level, describe(request, response))
 
 
 def _begin(request):
     request.began = transport.ticks_ms()
+
+
+def _print(level, line):
+    try:
+        print("limpet: %s: %s" % (LEVELS[level], line.decode()))
+    except Exception:
+        pass  # a console that cannot write it

@@ -12,6 +12,7 @@ from firmware.server import transport
 # A request's line with a long path, an address and an id. A longer line is cut.
 MAX_LINE_BYTES = 288
 _MAX_TARGET = 120
+_MAX_METHOD = 16
 
 # What is no control but hides other text, or turns it round.
 _HIDING = ((0x80, 0x9F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF))
@@ -24,16 +25,28 @@ _TICKS_MASK = 0x3FFFFFFF
 
 
 def describe(request, response):
-    """Return a request's line as bytes; "-" stands for what is not known, "lost" for the bytes to who has gone."""
-    sent = b"lost" if response.sent is None else b"%d B" % response.sent
+    """Return a request's line, as `escape` would; "-" stands for what is not known.
+
+    It is: method, path, status, bytes ("lost" where the client has gone), milliseconds, address, id.
+    """
     if request is None:
-        return b"- - %d %s - - -" % (response.status, sent)
-    took = b"-"
-    if hasattr(request, "began"):
-        took = b"%d ms" % ((transport.ticks_ms() - request.began) & _TICKS_MASK)
-    method = request.method[:16].encode()
-    who = ("%s %s" % (request.client, getattr(request, "id", "-"))).encode()
-    return b"%s %s %d %s %s %s" % (method, _target(request), response.status, sent, took, who)
+        return b"- - %d %s - - -" % (response.status, _sent(response))
+    method = request.method
+    if len(method) > _MAX_METHOD:
+        method = method[:_MAX_METHOD]
+    # Bytes, and not text: MicroPython looks each new text up among all names that there are.
+    what = b"%s %s %d %s" % (method.encode(), _target(request), response.status, _sent(response))
+    return b"%s %s %s %s" % (what, _took(request), request.client.encode(), request.raw_id or b"-")
+
+
+def _sent(response):
+    return b"lost" if response.sent is None else b"%d B" % response.sent
+
+
+def _took(request):
+    if request.began is None:
+        return b"-"
+    return b"%d ms" % ((transport.ticks_ms() - request.began) & _TICKS_MASK)
 
 
 def _target(request):
@@ -86,6 +99,23 @@ def is_plain(b: ptr8, end: int) -> int:
             return 0
         i += 1
     return 1
+
+
+@micropython.viper
+def store(ring: ptr8, size: int, at: int, line: ptr8, length: int):
+    """Write a length in two bytes, and the line, into a ring of `size` bytes, `at` counted on beyond its end."""
+    i = 0 - 2
+    while i < length:
+        if at >= size:
+            at -= size
+        if i == -2:
+            ring[at] = length >> 8
+        elif i == -1:
+            ring[at] = length & 255
+        else:
+            ring[at] = line[i]
+        at += 1
+        i += 1
 
 
 def _encode(text):

@@ -8,7 +8,7 @@ made while it is sent, a part at a time. `app` is the application that is served
 
 import asyncio
 
-from firmware.http.message import Response
+from firmware.http.response import Response
 from firmware.server import transport
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -7,6 +7,7 @@ What is no browser sends neither Origin nor Sec-Fetch-Site, and is let through: 
 """
 
 from firmware.http.errors import HTTPError
+from firmware.http.request import text
 
 # RFC 9110 9.2.1, but for TRACE: what changes nothing.
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -65,14 +66,25 @@ def only_hosts(app, known):
     be made to lead elsewhere. The machine itself ("localhost") is always known. HTTP/1.0 need not say whom it asks.
     """
 
-    @app.before
-    def guard(request):
-        host = request.headers.get("host")
-        names = known()
-        if host is None or names is None or host in names:
+    app.before(_Hosts(known).guard)
+
+
+class _Hosts:
+    def __init__(self, known):
+        self._known = known
+        self._names = None
+        self._host = None  # the last that went by one of these names: most requests' is the same
+
+    def guard(self, request):
+        host = request.field(b"host")
+        names = self._known()
+        if host is None or names is None or host == self._host and names == self._names:
             return
-        if not _is_known(host_name(host), names):
+        if not _is_known(host_name(text(host)), names):
             raise HTTPError(421, "This board does not go by that name.")
+        self._host = host
+        # A list may be changed by whose it is.
+        self._names = names if type(names) is tuple else list(names)
 
 
 def host_name(host):

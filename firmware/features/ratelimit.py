@@ -75,12 +75,13 @@ class Buckets:
 
     def __init__(self, name, per_minute, burst, clients):
         # It stands in quotes in a header field.
-        if not name or '"' in name or "\\" in name:
+        if not name or [letter for letter in name if letter in '"\\' or not " " <= letter <= "~"]:
             raise ValueError("not a policy's name: %r" % name)
         if not 0 < per_minute <= _MAX_PER_MINUTE or not 0 < burst <= _MAX_BURST or clients < 1:
             raise ValueError("not a limit: %r a minute, %r at once, %r clients" % (per_minute, burst, clients))
-        self.name = name
-        self.policy = '"%s";q=%d;w=%d' % (name, burst, -(-burst * 60 // per_minute))
+        # The field lines, up to how many are left.
+        policy = 'RateLimit-Policy: "%s";q=%d;w=%d\r\nRateLimit: "%s";r='
+        self._lines = (policy % (name, burst, -(-burst * 60 // per_minute), name)).encode()
         self._rate = per_minute
         self._full = burst * _TOKEN
         self._fill_sweeps = -(-self._full // per_minute)
@@ -106,6 +107,10 @@ class Buckets:
             return -1 - at
         self._parts[at] = parts - _TOKEN
         return at
+
+    def tell(self, at):
+        """Return the field lines for bucket number `at`."""
+        return b"%s%d;t=%d\r\n" % (self._lines, self.left(at), self.wait_s(at))
 
     def left(self, at):
         """Return how many tokens bucket number `at` has."""
@@ -140,22 +145,23 @@ class Buckets:
 
 def _take(request, buckets):
     at = buckets.take(request.client, request._source.server.clock)
-    is_empty = at < 0
-    if is_empty:
-        at = -1 - at
-    wait_s = buckets.wait_s(at)
-    state = '"%s";r=%d;t=%d' % (buckets.name, buckets.left(at), wait_s)
-    if hasattr(request, "limits"):
-        old = request.limits
-        request.limits = (old[0] + ", " + buckets.policy, old[1] + ", " + state)
-    else:
-        request.limits = (buckets.policy, state)
-    if is_empty:
-        raise HTTPError(429, "Too many requests. Try again in %d s." % wait_s, {"Retry-After": str(wait_s)})
+    lines = buckets.tell(at if at >= 0 else -1 - at)
+    request.limits = _both(request.limits, lines) if request.limits else lines
+    if at < 0:
+        raise _refusal(buckets.wait_s(-1 - at))
+
+
+def _refusal(wait_s):
+    return HTTPError(429, "Too many requests. Try again in %d s." % wait_s, {"Retry-After": str(wait_s)})
+
+
+def _both(lines, more):
+    """Return two policies' field lines as one's."""
+    first, second = lines.split(b"\r\n"), more.split(b"\r\n")
+    return b"".join([first[at] + b", " + second[at][second[at].find(b" ") + 1 :] + b"\r\n" for at in range(2)])
 
 
 def _tell(request, response):
     # A hook before ours may have answered.
-    if hasattr(request, "limits"):
-        response.set_header("RateLimit-Policy", request.limits[0])
-        response.set_header("RateLimit", request.limits[1])
+    if request.limits:
+        response.more += request.limits

@@ -18,7 +18,7 @@ _SAFE = b"0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ-._~+/=:
 # A small integer on a 32-bit board; a hundred requests a second take four months.
 _COUNTER_MASK = 0x3FFFFFFF
 
-_prefix = hexlify(os.urandom(4)).decode()
+_prefix = hexlify(os.urandom(4))
 _counter = 0
 
 
@@ -30,12 +30,11 @@ def attach(app):
 
 
 def id_of(request):
-    """Return the request's id as text; one is made for a request that has none yet."""
+    """Return the request's id as bytes; one is made for a request that has none yet."""
     # A hook before ours may have answered.
-    if not hasattr(request, "id"):
-        sent = request.field(b"x-request-id")
-        request.id = sent.decode() if sent is not None and is_valid(sent) else _make()
-    return request.id
+    if request.raw_id is None:
+        _begin(request)
+    return request.raw_id
 
 
 def is_valid(raw):
@@ -44,15 +43,18 @@ def is_valid(raw):
     return 0 < len(raw) <= MAX_BYTES and not raw.strip(_SAFE)
 
 
-def _make():
-    global _counter
-    _counter = (_counter + 1) & _COUNTER_MASK
-    return "%s-%x" % (_prefix, _counter)
-
-
 def _begin(request):
-    id_of(request)
+    global _counter
+    sent = request.field(b"x-request-id")
+    if sent is None or not is_valid(sent):
+        _counter = (_counter + 1) & _COUNTER_MASK
+        sent = b"%s-%x" % (_prefix, _counter)
+    request.raw_id = sent
 
 
 def _echo(request, response):
-    response.set_header("X-Request-ID", id_of(request))
+    id = id_of(request)
+    if response.headers and "X-Request-ID" in response.headers:
+        response.set_header("X-Request-ID", id.decode())
+    else:
+        response.more += b"X-Request-ID: %s\r\n" % id

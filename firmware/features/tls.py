@@ -10,9 +10,10 @@ time.
 
 from firmware.http.errors import HTTPError
 from firmware.http.layout import FLAGS
-from firmware.http.message import Request, Response
 from firmware.http.native import const
 from firmware.http.parser import scan
+from firmware.http.request import Request
+from firmware.http.response import Response
 from firmware.server import answer, reader, writer
 from firmware.server.connection import NEW
 from firmware.server.transport import MAX_HANDSHAKES, READ, accept, no_delay

@@ -3,9 +3,9 @@
 Names and values are checked on the way out, and taken as they come on the way in: browsers send what any page has set.
 """
 
-from firmware.http.headers import text
 from firmware.http.native import const
 from firmware.http.parser import all_of
+from firmware.http.request import text
 
 # `layout`'s kind, folded by the compiler only where it is written; a test compares.
 _TOKEN = const(1)

@@ -7,6 +7,12 @@ that is proper UTF-8 goes out, the same under both interpreters.
 from binascii import unhexlify
 
 from firmware.http.errors import HTTPError
+from firmware.http.native import const
+from firmware.http.parser import all_of
+
+# The parser's kinds: ASCII that can be seen (but `#`); what has no control characters but tabs.
+_VISIBLE = const(2)
+_VALUE = const(4)
 
 
 def unquote(raw):
@@ -35,6 +41,11 @@ def unquote(raw):
 
 def decode_text(raw):
     """Return UTF-8 `raw` (bytes) as text. Raises 400 for anything that RFC 3629 does not allow."""
+    # Most paths, names and tokens.
+    return raw.decode() if all_of(raw, 0, len(raw), _VISIBLE) else _decode(raw)
+
+
+def _decode(raw):
     size = -1
     try:
         text = raw.decode()
@@ -56,10 +67,7 @@ def decode_text(raw):
 
 
 def _has_control(raw):
-    for code in raw:
-        if code < 32 or code == 127:
-            return True
-    return False
+    return not all_of(raw, 0, len(raw), _VALUE) or b"\t" in raw
 
 
 def decode_path(raw):

@@ -7,7 +7,7 @@ response.
 import gc
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import NO_BODY, STREAM, Response, to_response
+from firmware.http.response import NO_BODY, STREAM, Response, to_response
 from firmware.server import reader, writer
 from firmware.server.transport import is_pending
 
@@ -18,8 +18,11 @@ _MORE_TO_COME = (413, 414, 417, 431, 501)
 def send(slot, found, request, response, body):
     """Send a response, once the hooks have seen it."""
     server = slot.server
-    if server.hooked:
-        response = yield from _after(slot, found, request, response)
+    hooked = server.hooked
+    if hooked:
+        hooks = _app(slot, found).hooks("after")
+        if hooks:
+            response = yield from _after(slot, found, request, response, hooks)
     if server.draining:
         request.end()
     if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
@@ -28,37 +31,38 @@ def send(slot, found, request, response, body):
         if response.length == STREAM:
             response = yield from _send_live(slot, found, request, response)
         if response.lines and not response.headers and type(response.body) is not bytes:
-            yield from writer.send_file(slot, response, request.connection())
+            head = response.head(server.common, request.connection())
+            yield from writer.send_file(slot, head, response.body, response.length)
             response.sent = response.length
         elif response.length != STREAM:
-            response = yield from _send_whole(slot, found, request, response)
+            head_only = request.method == "HEAD" or response.status in NO_BODY
+            # RFC 9110 7.8: what is about one connection is named there.
+            connection = request.connection(b"upgrade" if response.status == 426 else b"")
+            try:
+                rest = writer.send(slot, response, connection, head_only)
+            except OSError:
+                raise
+            except Exception as error:
+                # Its head: nothing has been sent.
+                response.close()
+                response = yield from failure(slot, found, request, error)
+                head_only = request.method == "HEAD"
+                rest = writer.send(slot, response, request.connection(), head_only)
+            if rest:
+                yield from rest
+            if hooked:
+                response.sent = 0 if head_only else _size(response)
     finally:
-        response.close()
-        if server.hooked:
-            _done(slot, found, request, response)
+        if type(response.body) is not bytes:
+            response.close()
+        if hooked:
+            hooks = _app(slot, found).hooks("done")
+            if hooks:
+                yield from _done(slot, request, response, hooks)
 
 
-def _send_whole(slot, found, request, response):
-    """Send a response whose length is known. Return it, or the one sent because of an error."""
-    common = slot.server.common
-    head_only = request.method == "HEAD" or response.status in NO_BODY
-    try:
-        # RFC 9110 7.8: what is about one connection is named there.
-        option = b"upgrade" if response.status == 426 else b""
-        head = response.head(common, request.connection(option))
-    except Exception as error:
-        response.close()
-        response = yield from failure(slot, found, request, error)
-        head = response.head(common, request.connection())
-        head_only = request.method == "HEAD"
-    rest = writer.send(slot, head, response, head_only)
-    if rest:
-        yield from rest
-    if head_only:
-        response.sent = 0
-    else:
-        response.sent = len(response.body) if response.length is None else response.length
-    return response
+def _size(response):
+    return len(response.body) if response.length is None else response.length
 
 
 def _send_live(slot, found, request, response):
@@ -99,12 +103,14 @@ def _send_live(slot, found, request, response):
     return response
 
 
-def _done(slot, found, request, response):
-    for hook in _app(slot, found).hooks("done"):
+def _done(slot, request, response, hooks):
+    """Call the hooks; a generator in form only, whose frame is not one that is freed (see `response.Response`)."""
+    for hook in hooks:
         try:
             hook(request, response)
         except Exception as error:
             slot.server.log_error("done hook", error)
+    yield from ()
 
 
 def settle(slot, result):
@@ -118,24 +124,12 @@ def settle(slot, result):
     return result
 
 
-def before(slot, found, request):
-    """Return the first answer of a hook, or None."""
-    try:
-        for hook in _app(slot, found).hooks("before"):
-            result = yield from settle(slot, hook(request))
-            if result is not None:
-                return result
-    except reader.Lost:
-        raise
-    except Exception as error:
-        return (yield from failure(slot, found, request, error))
-    return None
-
-
-def _after(slot, found, request, response):
-    for hook in _app(slot, found).hooks("after"):
+def _after(slot, found, request, response, hooks):
+    for hook in hooks:
         try:
-            result = yield from settle(slot, hook(request, response))
+            result = hook(request, response)
+            if result is not None:
+                result = yield from settle(slot, result)
             if result is not None and result is not response:
                 yield from _discard(slot, response)
                 response = to_response(result)
@@ -201,7 +195,7 @@ def refuse(slot, error, request=None):
         slot.server.app.id_of(request)
     response = _plain_page(error, request)
     if request and slot.server.hooked:
-        response = yield from _after(slot, None, request, response)
+        response = yield from _after(slot, None, request, response, slot.server.app.hooks("after"))
     data = response.head(slot.server.common, b"Connection: close\r\n")
     if request is None or request.method != "HEAD":
         data += response.body
@@ -210,5 +204,5 @@ def refuse(slot, error, request=None):
         yield from writer.push(slot, data)
     finally:
         if slot.server.hooked:
-            _done(slot, None, request, response)
+            yield from _done(slot, request, response, slot.server.app.hooks("done"))
     yield from reader.linger(slot, error.status in _MORE_TO_COME)

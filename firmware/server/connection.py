@@ -13,9 +13,10 @@ import asyncio
 import gc
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import JSON, Request, Response, encode_json, to_response
 from firmware.http.native import const
 from firmware.http.parser import METHODS, new_marks, scan
+from firmware.http.request import Request
+from firmware.http.response import JSON, Response, encode_json, to_response
 from firmware.server import answer, reader, transport, writer
 from firmware.server.reader import Lost
 from firmware.server.router import Streaming, choose
@@ -74,7 +75,7 @@ class Connection:
         self._watched = 0
         self._redirect = None
         self._has_begun = False  # the task
-        self._cause = None  # why the task was cancelled
+        self.cause = None  # why the task was cancelled
         self._waits = False  # whether `ready` may go on
         self._script = self._run()
         next(self._script)
@@ -101,21 +102,13 @@ class Connection:
         """Throw a timeout at whatever is waited for."""
         error = HTTPError(408, "The request took too long.")
         if self.task:
-            self._cancel(self._cause or error)
+            self.cancel(self.cause or error)
         else:
             self._follow(self._script.throw(error))
 
-    def look(self):
-        """Find out whether the client of a handler that is awaited has gone; called by the sweep."""
-        try:
-            if not self.deadline and reader.is_gone(self):
-                self._cause = Lost()
-                self.deadline = self.server.clock + reader.GONE_SWEEPS
-        except OSError:
-            self._cancel(Lost())
-
-    def _cancel(self, cause):
-        self._cause = cause
+    def cancel(self, cause):
+        """End what a handler awaits, because of `cause`."""
+        self.cause = cause
         self.request.end()
         # A task that never began would be dropped, and nobody bring the script on: it ends itself at its first step.
         if self._has_begun:
@@ -123,7 +116,9 @@ class Connection:
 
     def address(self):
         """Return the client's address as text."""
-        return transport.address_of(self.peer)
+        if self._address is None:
+            self._address = transport.address_of(self.peer)
+        return self._address
 
     def abort(self):
         """Drop the client, whatever it waits for."""
@@ -133,7 +128,7 @@ class Connection:
         if self.sock:
             self.sock.close()
         if self.task and not self._has_begun:
-            self._cause = self._cause or Lost()
+            self.cause = self.cause or Lost()
         elif self.task:
             try:
                 self.task.cancel()
@@ -169,20 +164,20 @@ class Connection:
             self._waits = False
         elif mode == 0 and want is not HOLD:
             self._waits = False
-            self._cause = None
+            self.cause = None
             self._has_begun = False
             self.task = asyncio.create_task(self._wait_for(want))
 
     async def _wait_for(self, pending):
         self._has_begun = True
         try:
-            if self._cause:
+            if self.cause:
                 raise asyncio.CancelledError
             value = await transport.settled(pending)
         except asyncio.CancelledError:
             self.task = None
             # Who else cancels a handler is a server that stops.
-            self._follow(self._script.throw(self._cause or RuntimeError("the handler was cancelled")))
+            self._follow(self._script.throw(self.cause or RuntimeError("the handler was cancelled")))
         except Exception as error:
             self.task = None
             self._follow(self._script.throw(error))
@@ -196,6 +191,7 @@ class Connection:
         buffer, view = self.buffer, self.view
         while True:
             sock, self.peer = yield DONE
+            self._address = None
             self.sock = sock
             self.request = None
             try:
@@ -237,8 +233,7 @@ class Connection:
         write = sock.write
         look, raw, kind_of, size_of, json_kind, new_request, to_json, methods, idle = _TOOLS
         want = NEW
-        end = 0
-        left = limits.requests
+        end, left = 0, limits.requests
         self.deadline = server.clock + limits.head_sweeps
         while True:
             head_end = look(buffer, 0, end, marks) if end else 0
@@ -291,10 +286,15 @@ class Connection:
             elif flags & _CLOSE:
                 request.end()
             found = literals[target] if target in literals else server.app.match(target)
-            if server.hooked:
-                usual = False
-                result = yield from answer.before(self, found, request)
             try:
+                if server.hooked:
+                    usual = False
+                    for hook in (found[0] if found else server.app).hooks("before"):
+                        result = hook(request)
+                        if result is not None:
+                            result = yield from answer.settle(self, result)
+                            if result is not None:
+                                break
                 if result is None:
                     if found:
                         route = found[1]
@@ -313,10 +313,10 @@ class Connection:
                         result = handler(request, **params)
                     else:
                         result = handler(request)
-                if usual and kind_of(result) is json_kind:
+                self.at = head_end
+                if kind_of(result) is json_kind:
                     content = to_json(result)
                 else:
-                    self.at = head_end
                     result = yield from answer.settle(self, result)
                     result = to_response(result)
             except Lost:
@@ -324,7 +324,7 @@ class Connection:
             except (Exception, asyncio.CancelledError) as error:
                 result = yield from answer.failure(self, found, request, error)
             size = size_of(content) if content else 0
-            if 0 < size <= _MAX_JSON:
+            if usual and 0 < size <= _MAX_JSON:
                 # The rule, JSON and nothing special, is put together in one place, without garbage of its size.
                 if flags & _CLOSE:
                     data = _LAST % size

@@ -1,7 +1,7 @@
 """The plain error response: a small HTML page, or JSON for who asks for JSON."""
 
 from firmware.http.errors import reason
-from firmware.http.message import HTML, JSON, Response
+from firmware.http.response import HTML, JSON, Response
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -18,7 +18,7 @@ def respond(error, request):
     """Return the Response for an HTTPError; `request` is None where there is no telling. Its `id`, if any, is told."""
     phrase = reason(error.status).decode()
     accept = request and request.headers.get("accept")
-    id = getattr(request, "id", None)
+    id = request and request.id
     if accept and _wants_json(accept):
         content = {"error": {"status": error.status, "reason": phrase, "detail": error.detail}}
         if id:

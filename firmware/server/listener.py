@@ -9,9 +9,9 @@ import gc
 import time
 
 from firmware.http.dates import format_date
-from firmware.http.message import JSON, Response
 from firmware.http.native import const
-from firmware.server import transport
+from firmware.http.response import JSON, Response
+from firmware.server import reader, transport
 from firmware.server.connection import DONE, HOLD, IDLE, JSON_BYTES, NEW, POLL, WAIT, Connection
 from firmware.server.limits import SWEEP_MS
 from firmware.server.writer import OUT_BYTES
@@ -255,7 +255,7 @@ class Server:
                 slot.deadline = 0
                 slot.interrupt()
             elif slot.task:
-                slot.look()
+                reader.look_for(slot)
         while self._refused and self._refused[0][0] + 1 < self.clock:
             self._dismiss()
         if 0 < self._accept_again <= self.clock:

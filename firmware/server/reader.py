@@ -132,6 +132,16 @@ def is_gone(slot):
     return got == 0
 
 
+def look_for(slot):
+    """Find out whether the client of a handler that is awaited has gone: it gets a moment, then it is cancelled."""
+    try:
+        if not slot.deadline and is_gone(slot):
+            slot.cause = Lost()
+            slot.deadline = slot.server.clock + GONE_SWEEPS
+    except OSError:
+        slot.cancel(Lost())
+
+
 def linger(slot, wait):
     """Take what a client still sends, so that closing does not reset the answer away.
 

@@ -59,8 +59,11 @@ class Router:
 
     def match(self, target):
         """Return (router, route, params) for a raw path (bytes), or None; `route` maps methods to handlers."""
-        found = self._recent.get(target)
-        if found is None and (self._patterns or self._mounts or b"%" in target):
+        return self._recent.get(target) or self._look_for(target)
+
+    def _look_for(self, target):
+        found = None
+        if self._patterns or self._mounts or b"%" in target:
             try:
                 found = self.search(decode_path(target))
             except HTTPError:

@@ -13,8 +13,9 @@ from binascii import hexlify
 from hashlib import sha256
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import BINARY, Response, text
 from firmware.http.native import const
+from firmware.http.request import text
+from firmware.http.response import BINARY, Response
 from firmware.http.urls import quote, safe_path
 
 # One constant costs a third of a dict.
@@ -35,6 +36,7 @@ _HASH_AT_ONCE = const(16384)
 # A file that changed this lately: its tag is not kept.
 _SETTLED_S = const(2)
 
+_GONE = "The file is gone."
 _KIND = const(0xF000)
 _DIRECTORY = const(0x4000)
 _FILE = const(0x8000)
@@ -91,12 +93,11 @@ class Entry:
         self.cut = len(lines)
         self.lines = lines + b"Content-Length: %d\r\n" % done
 
-
     def open(self):
-        """Return the open file."""
+        """Return the open file. Raises 404 where it has gone."""
         file, self.file = self.file, None
         if file is None:
-            return open(self.path, "rb")
+            return _open(self.path)
         file.seek(0)
         return file
 
@@ -172,18 +173,17 @@ class Static:
         return _redirect(request)
 
     def _serve(self, request, entry):
-        try:
-            info = os.stat(entry.path)
-            if entry.lines is None or not entry.is_same(info):
+        info = _stat(entry.path)
+        if info is None:
+            raise self._gone()
+        if entry.lines is None or not entry.is_same(info):
+            return self._hash_and_serve(request, entry, info)
+        wanted = entry
+        if entry.gzip and _takes_gzip(request):
+            wanted = entry.gzip
+            if not _is_still(wanted):
                 return self._hash_and_serve(request, entry, info)
-            wanted = entry
-            if entry.gzip and _takes_gzip(request):
-                wanted = entry.gzip
-                if not _is_still(wanted):
-                    return self._hash_and_serve(request, entry, info)
-            return respond(request, wanted)
-        except OSError:
-            raise self._gone() from None
+        return respond(request, wanted)
 
     async def _hash_and_serve(self, request, entry, info):
         try:
@@ -220,7 +220,7 @@ class Static:
 
     def _gone(self):
         self._entries.clear()
-        return HTTPError(404, "The file is gone.")
+        return HTTPError(404, _GONE)
 
 
 def _close(entry):
@@ -230,12 +230,25 @@ def _close(entry):
         entry.gzip.close()
 
 
+def _stat(path):
+    """Return what `os.stat` does, None where there is no such file."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
 def _is_still(entry):
     """Tell whether a file is there, and as it was."""
+    info = _stat(entry.path)
+    return info is not None and entry.is_same(info)
+
+
+def _open(path):
     try:
-        return entry.is_same(os.stat(entry.path))
+        return open(path, "rb")
     except OSError:
-        return False
+        raise HTTPError(404, _GONE)
 
 
 def _takes_gzip(request):
@@ -259,7 +272,7 @@ def _redirect(request):
 
 
 def respond(request, entry):
-    """Return the response for a hashed entry: 200, 206, 304, 412 or 416. Raises OSError where the file has gone."""
+    """Return the response for a hashed entry: 200, 206, 304, 412 or 416. Raises 404 where the file has gone."""
     first, end = 0, entry.size
     response = Response(b"", 200)
     response.lines = entry.lines

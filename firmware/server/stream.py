@@ -5,7 +5,7 @@ away, it is closed, wherever it is. An HTTP/1.0 client gets the bytes alone, and
 """
 
 from firmware.http.errors import HTTPError
-from firmware.http.message import HTML
+from firmware.http.response import HTML
 from firmware.server import live
 from firmware.server.chunks import Chunks
 from firmware.server.connection import HOLD

@@ -12,8 +12,8 @@ one before, so a handler's pace is the client's. The handler is a task. Where it
 
 from firmware.http import websocket
 from firmware.http.errors import HTTPError
-from firmware.http.message import Response, encode_json
 from firmware.http.native import const
+from firmware.http.response import Response, encode_json
 from firmware.server import live, writer
 from firmware.server.connection import HOLD, WAIT
 from firmware.server.reader import Lost, is_gone

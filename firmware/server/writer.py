@@ -4,6 +4,7 @@ Generators that a connection's script runs; they yield what they wait for and ra
 """
 
 from firmware.http.native import const
+from firmware.http.response import JSON
 from firmware.server import transport
 
 WRITE = transport.WRITE
@@ -33,38 +34,58 @@ def push(slot, data):
         yield WRITE
 
 
-def send(slot, head, response, head_only):
-    """Write `head` and, if not `head_only`, the body of `response`.
+def send(slot, response, connection, head_only):
+    """Write a response's head and, if not `head_only`, its body, whose length is known.
 
-    Return None where that is done, or the generator that does the rest.
+    Return None where that is done, or the generator that does the rest. Raises ValueError and TypeError for what cannot
+    be sent: nothing of it is then.
     """
-    body = b"" if head_only or response.length == 0 else response.body
-    if type(body) is not bytes and type(body) is not bytearray:
-        return _send_file(slot, head, 0, body, response.length)
-    data = head + (body if len(body) <= _FIRST else memoryview(body)[:_FIRST])
-    sent = slot.sock.write(data)
-    if sent == len(data) and len(body) <= _FIRST:
-        return None
-    return _send_rest(slot, memoryview(data)[sent or 0 :], body)
+    if response.content_type is JSON and response.status == 200 and not response.headers and not head_only:
+        stop = _put_json(slot.server, response, connection)
+        if stop:
+            return _send_json(slot, stop)
+    head = response.head(slot.server.common, connection)
+    if head_only or response.length == 0:
+        return push(slot, head)
+    if type(response.body) is bytes or type(response.body) is bytearray:
+        return _send_bytes(slot, head, response.body)
+    return send_file(slot, head, response.body, response.length)
 
 
-def _send_rest(slot, data, body):
-    if data:
-        yield from push(slot, data)
+def _put_json(server, response, connection):
+    """Put JSON behind the beginning of its head, which stands ready; return the length, 0 where there is no room."""
+    if type(response.body) is not bytes:
+        return 0
+    end = b"%d\r\n%s%s\r\n" % (len(response.body), response.more, connection)
+    at = server.json_at
+    stop = at + len(end)
+    if stop + len(response.body) > len(server.json_view):
+        return 0
+    server.json_view[at:stop] = end
+    at = stop + len(response.body)
+    server.json_view[stop:at] = response.body
+    return at
+
+
+def _send_json(slot, stop):
+    sent = slot.sock.write(slot.server.json_view[:stop])
+    return None if sent == stop else _send_rest(slot, sent or 0, stop)
+
+
+def _send_rest(slot, sent, stop):
+    # A copy: the buffer is everybody's.
+    yield from push(slot, bytes(slot.server.json_view[sent:stop]))
+
+
+def _send_bytes(slot, head, body):
+    yield from push(slot, head + (body if len(body) <= _FIRST else memoryview(body)[:_FIRST]))
     if len(body) > _FIRST:
         transport.no_delay(slot.sock)
         yield from push(slot, memoryview(body)[_FIRST:])
 
 
-def send_file(slot, response, connection):
-    """Return the generator that writes a response with ready-made lines and a file: its head, too, is made in place."""
-    server = slot.server
-    used = response.head_into(server.out_view, server.common, connection)
-    return _send_file(slot, b"", used, response.body, response.length)
-
-
-def _send_file(slot, head, used, file, left):
-    """Write `head`, or the `used` bytes of it that stand in the buffer already, and `left` bytes of an open file.
+def send_file(slot, head, file, left):
+    """Write a head, and `left` bytes of an open file.
 
     All goes through the server's one output buffer. It is everybody's and holds nothing over a wait: what the socket
     did not take is read again.
@@ -73,10 +94,11 @@ def _send_file(slot, head, used, file, left):
     sock = slot.sock
     view = server.out_view
     room = len(view)
-    if len(head) > room // 2:
+    used = len(head)
+    if used > room // 2:
         yield from push(slot, head)
-    elif head:
-        used = len(head)
+        used = 0
+    else:
         view[:used] = head
     bursts = 0
     while left:

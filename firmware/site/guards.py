@@ -10,7 +10,7 @@ from firmware.features import headers, health, origins, ratelimit, requestid
 from firmware.features.log import Log
 
 # Paths that take a log-in even to be read, once there is a password.
-PRIVATE = ("/api/log", "/api/settings", "/api/tokens")
+PRIVATE = (b"/api/log", b"/api/settings", b"/api/tokens")
 
 # A page with its parts and a burst of clicks; ten a second for who goes on.
 PER_MINUTE = 600
@@ -21,6 +21,7 @@ log = Log(board.uptime_s, store=storage)
 root = None  # what is guarded
 
 _guard = None
+_hostname = _known = None
 
 
 def attach(app):
@@ -42,24 +43,35 @@ def attach(app):
 def _protect(request):
     """Let nobody write, open a WebSocket or read what is private who may not: loads the guard for those alone."""
     global _guard
-    if request.method in origins.SAFE and request.field(b"upgrade") is None and not _is_private(request.path):
+    is_safe = request.method in origins.SAFE
+    if is_safe and request.field(b"upgrade") is None and not _is_private(request):
         return None
     if _guard is None:
         from firmware.site.account import make_guard
 
-        _guard = make_guard(PRIVATE)
-    if request.method not in origins.SAFE:
+        _guard = make_guard([path.decode() for path in PRIVATE])
+    if not is_safe:
         origins.refuse_foreign(request)
     return _guard(request)
 
 
-def _is_private(path):
-    return any(path == prefix or path.startswith(prefix + "/") for prefix in PRIVATE)
+def _is_private(request):
+    path = request.target
+    if b"%" in path:
+        path = request.path.encode()
+    if path.startswith(b"/api/"):
+        for prefix in PRIVATE:
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/"):
+                return True
+    return False
 
 
 def _names():
-    name = settings.current["hostname"].lower()
-    return name, name + ".local"
+    global _hostname, _known
+    if settings.current["hostname"] is not _hostname:
+        _hostname = settings.current["hostname"]
+        _known = (_hostname.lower(), _hostname.lower() + ".local")
+    return _known
 
 
 def _memory():

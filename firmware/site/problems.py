@@ -10,7 +10,7 @@ def problem(status, detail, fields=None, request=None):
     error = {"status": status, "reason": reason(status).decode(), "detail": detail}
     if fields:
         error["fields"] = fields
-    if hasattr(request, "id"):
+    if request and request.id:
         error["request_id"] = request.id
     return {"error": error}
 

@@ -1,7 +1,7 @@
 """Requests without a connection, for vectors of what looks at them."""
 
-from firmware.http.message import Request
 from firmware.http.parser import new_marks, scan
+from firmware.http.request import Request
 
 
 class _Source:

@@ -14,8 +14,8 @@ from array import array
 from firmware.http import parser
 from firmware.http.dates import format_date
 from firmware.http.errors import HTTPError
-from firmware.http.headers import Headers, field, text
-from firmware.http.message import Request, Response, encode_json, to_response
+from firmware.http.request import Headers, Request, field, text
+from firmware.http.response import Response, encode_json, to_response
 
 
 def _frame(line, *expected, fields=(), version=b"1.1"):

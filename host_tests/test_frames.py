@@ -1,0 +1,52 @@
+"""Functions on the way of every request keep their frames off the heap.
+
+MicroPython puts a function's frame on the C stack where its names, its stack slots and three words for each `try` are
+no more than 11 words (py/vm.h, py/objfun.c). A larger one is allocated and freed at each call, and behind that the
+allocator begins its next searches from there, through all garbage: thousands of instructions a call.
+"""
+
+import re
+import subprocess
+
+import pytest
+
+from host_tests.conftest import interpreter_named
+from tools import ROOT
+
+MOST = 11
+# sizeof(mp_exc_stack_t) in words.
+TRY = 3
+
+# Each file's functions that requests go through; generators are no part of it: their frames are on the heap anyway, and
+# are not freed before they are garbage.
+HOT = {
+    "features/log.py": "_note _keep _append _begin",
+    "features/logline.py": "describe _sent _took _target",
+    "features/origins.py": "guard",
+    "features/ratelimit.py": "check _take take tell left wait_s _tell",
+    "features/requestid.py": "_begin _echo id_of is_valid",
+    "http/request.py": "get __init__ expire method target path client field connection end",
+    "http/response.py": "__init__ _take encode_json head to_response _status_line",
+    "http/urls.py": "decode_path decode_text _has_control",
+    "server/connection.py": "ready start address",
+    "server/router.py": "match",
+    "server/static.py": "_serve _stat respond open _open is_same _is_still _takes_gzip",
+    "server/transport.py": "wait_io_event _serve",
+    "server/writer.py": "send _put_json _send_json",
+    "site/guards.py": "_protect _is_private _names",
+}
+
+BLOCK = re.compile(r"code block '([^']+)'.*?\(N_STATE (\d+)\)\n\(N_EXC_STACK (\d+)\)", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_frames_of_every_request_are_small(name):
+    interpreter = interpreter_named("amd64")
+    argv = interpreter.argv("-v", "-v", "-O2", "-X", "compile-only", ROOT / "firmware" / name)
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=60)
+    sizes = {}
+    for function, state, tries in BLOCK.findall(done.stdout + done.stderr):
+        sizes[function] = max(sizes.get(function, 0), int(state) + TRY * int(tries))
+    hot = HOT[name].split()
+    assert set(hot) <= set(sizes), "there is no such function any more"
+    assert {function: sizes[function] for function in hot if sizes[function] > MOST} == {}
