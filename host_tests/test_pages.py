@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from host_tests import servers
+from host_tests.board_life import wait_until
 from host_tests.browser import DESKTOP, PATIENCE_MS, PHONE, SCREENSHOTS, Browser, axe
 from host_tests.servers import read_response
 from tools import ROOT
@@ -271,6 +272,10 @@ def pinned(start_server, tmp_path):
     return start_server(data=tmp_path)
 
 
+def board_value(server, number):
+    return json.loads(read_response(server.raw(GET_STATUS.replace(b"status", b"pins/%d" % number))).body)["value"]
+
+
 def pin_row(page, name):
     return page.locator("#pins li", has_text=name)
 
@@ -294,6 +299,7 @@ def test_pins_are_read_and_set_in_every_window_at_once(pinned, browser):
         expect(pin_row(one, "Door").locator("output")).to_have_text(word)
     expect(pin_row(one, "Nowhere")).to_contain_text("The chip does not do this: invalid pin.")
     expect(one.get_by_role("switch", name="Nowhere")).to_be_disabled()
+    assert not axe(one)
 
 
 def test_slider_that_is_dragged_ends_where_it_is_let_go(pinned, browser):
@@ -304,11 +310,8 @@ def test_slider_that_is_dragged_ends_where_it_is_let_go(pinned, browser):
     for _ in range(30):
         page.keyboard.press("ArrowRight")
     expect(pin_row(page, "Fan").locator("output")).to_have_text("30 %")
-    for _ in range(100):
-        if json.loads(read_response(pinned.raw(GET_STATUS.replace(b"status", b"pins/4"))).body)["value"] == 30:
-            break
-    else:
-        raise AssertionError("the board has another value")
+    # What comes in between is left out, the last is not.
+    wait_until(lambda: board_value(pinned, 4) == 30, "the last value")
     expect(slider).to_have_value("30")
 
 
@@ -363,6 +366,17 @@ def test_pins_are_chosen_under_settings_and_appear_at_once(start_server, browser
         {"number": 5, "name": "Lamp <1>", "mode": "pwm", "frequency_hz": 500, "inverted": True}
     ]
     expect(dashboard.get_by_role("slider", name="Lamp <1>")).to_be_visible()
+    # Another name and another use of the same pin show when the dashboard is come to.
+    row.get_by_label("Name").fill("Pump")
+    row.get_by_label("Mode").select_option("output")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Applied.")).to_be_visible()
+    for one in (page, dashboard):
+        go(one, "Users")
+        go(one, "Dashboard")
+        expect(one.get_by_role("switch", name="Pump")).to_be_visible()
+        expect(one.get_by_role("slider")).to_have_count(0)
+    go(page, "Settings")
     row.get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Apply").click()
     expect(dashboard.locator("#pins")).to_be_hidden()

@@ -192,18 +192,15 @@ function showStatus(status) {
 
 // -- the LED, and the pins where the settings have any
 
-let pins = null;
-
 async function showPins(values) {
   at("pins").hidden = !values;
-  if (!values) return;
-  pins ||= import("./pins.js");
   try {
-    (await pins).showValues(values);
-  } catch {
-    pins = null; // refused for the moment: the next reading asks again
-  }
+    if (values) await (await import("./pins.js")).showValues(values);
+  } catch {} // refused for the moment: the next reading asks again
 }
+
+// Their names and modes may be others by now: the next reading asks for them.
+const forgetPins = () => at("pin-list").replaceChildren();
 
 let switching = 0;
 
@@ -332,6 +329,7 @@ function turn() {
     at("led").disabled = at("pins").disabled = !isLive;
     if (isLive && live === false) {
       statusAt = 0;
+      forgetPins();
       enter(true);
     }
     live = isLive;
@@ -379,7 +377,10 @@ async function route() {
   if (before) at(`h-${shown}`).focus({ preventScroll: true });
   if (part && part.leave) part.leave();
   part = null;
-  if (shown === "dashboard") return draw();
+  if (shown === "dashboard") {
+    forgetPins();
+    return draw();
+  }
   const name = shown;
   try {
     const loaded = await import(`./${name}.js`);

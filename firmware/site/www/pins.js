@@ -5,23 +5,24 @@ import { at, call, make, show } from "./app.js";
 let rows = {}; // by number
 let building = null;
 
-const text = (row, value) => value === null ? "–" : row.mode === "pwm" ? `${value} %` : value ? "on" : "off";
-
 // `values`: of a reading, {number: value}.
 export async function showValues(values) {
-  if (String(Object.keys(values)) !== String(Object.keys(rows))) {
+  if (!at("pin-list").children.length || String(Object.keys(values)) !== String(Object.keys(rows))) {
     building ||= build().finally(() => { building = null; });
     await building;
   }
   for (const [number, value] of Object.entries(values)) {
-    if (rows[number] && !rows[number].isBusy) rows[number].draw(value);
+    const row = rows[number];
+    if (!row) continue;
+    row.value = value;
+    if (!row.isBusy) row.draw(value);
   }
 }
 
 async function build() {
   const { pins } = await call("GET", "api/pins");
   rows = {};
-  at("pins").querySelector("ul").replaceChildren(...pins.map(item));
+  at("pin-list").replaceChildren(...pins.map(item));
 }
 
 function item(pin) {
@@ -37,7 +38,7 @@ function item(pin) {
   }
   if (control) control.disabled = Boolean(pin.error);
   row.draw = (value) => {
-    output.textContent = text(row, value);
+    output.textContent = value === null ? "–" : pin.mode === "pwm" ? `${value} %` : value ? "on" : "off";
     if (pin.mode === "pwm") control.value = value;
     else if (control) control.setAttribute("aria-checked", Boolean(value));
   };

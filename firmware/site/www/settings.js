@@ -62,7 +62,7 @@ function passwordCard() {
 
 // -- rows to add to and to remove
 
-// `path`: of the list in the settings, by which is told what is wrong: "networks.0.ssid" is row 0's input "ssid".
+// What is wrong is told by its path in the settings: "networks.0.ssid" is row 0's input "ssid".
 function makeRows(path, items, makeRow, fresh, label) {
   const list = make("div");
   const add = (item) => {
@@ -73,13 +73,13 @@ function makeRows(path, items, makeRow, fresh, label) {
     list.append(row);
     return row;
   };
-  items.forEach(add);
+  const fill = (items) => {
+    list.replaceChildren();
+    items.forEach(add);
+  };
+  fill(items);
   return {
-    children: [list, plain(label, () => add(fresh).querySelector("input").focus())],
-    fill: (items) => {
-      list.replaceChildren();
-      items.forEach(add);
-    },
+    fill, children: [list, plain(label, () => add(fresh).querySelector("input").focus())],
     read: () => [...list.children].map((row, i) => {
       for (const input of row.querySelectorAll("[data-member]")) input.name = `${path}.${i}.${input.dataset.member}`;
       return row.read();
@@ -90,8 +90,8 @@ function makeRows(path, items, makeRow, fresh, label) {
 // -- the network
 
 function timeHint({ unix_s: second, server, error }) {
-  const time = second ? `On the board it is ${new Date(second * 1000).toLocaleString()}` : "The board does not know the time";
-  return `One a line. ${time}${server ? `, as ${server} says` : ""}${error ? `; ${error}` : ""}.`;
+  const time = second ? `It is ${new Date(second * 1000).toLocaleString()}` : "The time is not known";
+  return `One a line. ${[time, server, error].filter(Boolean).join(", ")}.`;
 }
 
 function networkCard(clock) {
@@ -128,7 +128,7 @@ const PIN = { number: "", name: "", mode: "output", frequency_hz: 1000, inverted
 
 function pinsCard() {
   const rows = makeRows("pins.gpio", settings.pins.gpio, pinRow, PIN, "Add a pin");
-  return card("Pins", note("The dashboard shows them to everybody, and lets whoever may change something set them."),
+  return card("Pins", note("The dashboard shows them, and sets them for whoever may."),
     makeForm(rows.children, "Apply", async () => {
       await save({ pins: { ...settings.pins, gpio: rows.read() } });
       rows.fill(settings.pins.gpio);
