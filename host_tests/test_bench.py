@@ -13,10 +13,14 @@ import pytest
 
 from host_tests.conftest import CI, interpreter_named
 from tools import ROOT, bench, bench_apps, mpy
-from tools.bench_apps import API, HOST, Browser, Failed
+from tools.bench_apps import API, HOST, PAGE, Browser, Failed
 
 # Each some 10 % above what was measured when it was set. Lower them when Limpet gets better.
 JSON_KEEP_ALIVE_INSTRUCTIONS = 72_600
+JSON_NEW_INSTRUCTIONS = 120_000
+PAGE_NEW_INSTRUCTIONS = 212_000
+GUARDED_JSON_INSTRUCTIONS = 318_000
+GUARDED_PAGE_INSTRUCTIONS = 375_000
 IDLE_HEAP_KB = 65
 
 # The smallest heap in which a `PUT` of a megabyte arrives byte for byte, plus 1 KB for what differs from run to run.
@@ -38,6 +42,16 @@ def measured(tmp_path_factory):
 
 def test_json_with_keep_alive_stays_within_its_instructions(measured):
     assert measured.instructions("limpet", API, True) <= JSON_KEEP_ALIVE_INSTRUCTIONS
+
+
+@pytest.mark.parametrize("path, most", [(API, JSON_NEW_INSTRUCTIONS), (PAGE, PAGE_NEW_INSTRUCTIONS)])
+def test_new_connection_stays_within_its_instructions(measured, path, most):
+    assert measured.instructions("limpet", path) <= most
+
+
+@pytest.mark.parametrize("path, most", [(API, GUARDED_JSON_INSTRUCTIONS), (PAGE, GUARDED_PAGE_INSTRUCTIONS)])
+def test_request_behind_all_guards_stays_within_its_instructions(measured, path, most):
+    assert measured.instructions("guarded", path, True) <= most
 
 
 def test_json_with_keep_alive_stays_within_its_system_calls(measured):

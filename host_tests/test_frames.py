@@ -29,9 +29,10 @@ HOT = {
     "http/response.py": "__init__ _take encode_json head to_response _status_line",
     "http/urls.py": "decode_path decode_text _has_control",
     "server/connection.py": "ready start address",
+    "server/listener.py": "ready _admit _free_slot",
     "server/router.py": "match",
     "server/static.py": "_serve _stat respond open _open is_same _is_still _takes_gzip",
-    "server/transport.py": "wait_io_event _serve",
+    "server/transport.py": "watch wait_io_event _serve accept",
     "server/writer.py": "send _put_json _send_json",
     "site/guards.py": "_protect _is_private _names",
 }

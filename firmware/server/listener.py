@@ -122,14 +122,17 @@ class Server:
 
     def ready(self):
         """Accept one client; called by the reactor."""
-        # A name for the error would put this frame on the heap (see `transport.Reactor`).
+        # A name for the error, or another `try`, would put this frame on the heap (see `response.Response`).
         try:
             self._admit()
         except Exception:
-            try:
-                self._back_off(MemoryError("no room for another client"))
-            except MemoryError:
-                pass  # nor for that: it is tried again with the next one
+            self._fail()
+
+    def _fail(self):
+        try:
+            self._back_off(MemoryError("no room for another client"))
+        except MemoryError:
+            pass  # nor for that: it is tried again with the next one
 
     def _admit(self):
         if self._tls and self._tls.is_busy(self):

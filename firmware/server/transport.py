@@ -79,7 +79,6 @@ if MICROPYTHON:
 
     # What poll needs for one more socket, its own tables included.
     _RESERVE_BYTES = 512
-    _TWICE = (1, 2)
 
     def reactor():
         """Return the running loop's Reactor."""
@@ -105,21 +104,26 @@ if MICROPYTHON:
                 if self._reserve is None:
                     # Where there is none to be had nothing is begun.
                     self._reserve = bytearray(_RESERVE_BYTES)
+                self._watchers[id(sock)] = watcher
                 mode = select.POLLIN if mode == READ else select.POLLOUT
-            for _ in _TWICE:
-                try:
-                    if mode:
-                        self._watchers[id(sock)] = watcher
-                        self.poller.register(sock, mode)
-                    else:
-                        self._watchers.pop(id(sock), None)
-                        self.poller.unregister(sock)
-                    return
-                except MemoryError:
-                    # Over an entry that was left half made poll crashes, and all with it: it has to be completed.
-                    self._reserve = None
-                    gc.collect()
-            raise MemoryError("no room to wait for a socket")
+            if not self._set(sock, mode):
+                # Over an entry that was left half made poll crashes, and all with it: it has to be completed.
+                self._reserve = None
+                gc.collect()
+                if not self._set(sock, mode):
+                    raise MemoryError("no room to wait for a socket")
+
+        def _set(self, sock, mode):
+            """Have poll look at a socket, or no more; return whether there was memory for it."""
+            try:
+                if mode:
+                    self.poller.register(sock, mode)
+                else:
+                    self._watchers.pop(id(sock), None)
+                    self.poller.unregister(sock)
+            except MemoryError:
+                return False
+            return True
 
         def renew(self):
             """Make the reserve anew where it was needed; called now and then."""
@@ -132,9 +136,6 @@ if MICROPYTHON:
         def soon(self, watcher):
             """Call `watcher.ready()` once, after the others had their turn."""
             self._soon.append(watcher)
-
-        # A function of more than 11 names and stack slots has its frame on the heap, and the allocator then searches
-        # all garbage again from there, at every call: the two below stay under that.
 
         def wait_io_event(self, wait_ms):
             """Serve what is ready, or becomes so within `wait_ms` (-1: at any time); asyncio's loop calls this."""
@@ -198,13 +199,14 @@ if MICROPYTHON:
         """Return (socket, peer) of the next connection; `peer` is for `address_of`, `tls` makes it a secure one."""
         sock, peer = listener.accept()
         sock.setblocking(False)
-        if tls:
-            try:
-                return tls.wrap(sock), (address_of(peer), 0, sock)
-            except BaseException:
-                sock.close()
-                raise
-        return sock, peer
+        return _secure(sock, peer, tls) if tls else (sock, peer)
+
+    def _secure(sock, peer, tls):
+        try:
+            return tls.wrap(sock), (address_of(peer), 0, sock)
+        except BaseException:
+            sock.close()
+            raise
 
     def close_lost(peer):
         """Close what a failed TLS handshake leaves open: its socket then keeps the one below."""
