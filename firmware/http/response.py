@@ -45,7 +45,6 @@ class Response:
     lines = b""
     more = b""  # field lines of features, ready-made, that are in neither of `lines` and `headers`
     trailers = None
-    _owned = None  # the dict of `headers` that is this response's own
     # Whether a generator alone was returned: where one yields nothing, MicroPython cannot tell it from a function.
     is_bare = False
     sent = None  # bytes of the body, once they are with the client
@@ -81,19 +80,19 @@ class Response:
             if self.status == 200:
                 self.status = 204
         elif kind is not bytearray and not hasattr(body, "readinto"):
-            self.length = _stream_length(body)
+            for name in _STREAMS:
+                if hasattr(body, name):
+                    self.length = STREAM
+                    break
+            else:
+                raise TypeError("not a body: %r" % (body,))
         self.body = body
 
     def set_header(self, name, value):
         """Set a field, in place of one with this very name."""
         # The dict may be the application's own, for many responses.
-        if self.headers is None or self.headers is not self._owned:
-            self.headers = self._owned = dict(self.headers or {})
+        self.headers = dict(self.headers or {})
         self.headers[name] = value
-
-    def trailer_lines(self):
-        """Return the trailers as bytes. Raises ValueError as `head` does."""
-        return b"".join([_field_lines(name, values) for name, values in (self.trailers or {}).items()])
 
     def close(self):
         """Close what the body reads from."""
@@ -125,7 +124,7 @@ class Response:
                 if lower == "content-type":
                     kind = values
                     continue
-                lines.append(_field_lines(name, values))
+                lines.append(field_lines(name, values))
         if not self.lines:
             length = len(self.body) if self.length is None else self.length
             if length and status != 101:
@@ -134,13 +133,6 @@ class Response:
                 lines.append(b"Content-Length: %d\r\n" % length)
         lines.append(b"\r\n")
         return lines
-
-
-def _stream_length(body):
-    for name in _STREAMS:
-        if hasattr(body, name):
-            return STREAM
-    raise TypeError("not a body: %r" % (body,))
 
 
 def encode_json(value):
@@ -212,7 +204,8 @@ def _status_line(status):
     return b"HTTP/1.1 %d %s\r\n" % (status, reason(status))
 
 
-def _field_lines(name, values):
+def field_lines(name, values):
+    """Return a field as bytes, a line for each value of a list. Raises ValueError for what would not stay one line."""
     lines = b""
     for value in values if type(values) is list else (values,):
         lines += b"%s: %s\r\n" % (_checked(name, _TOKEN), _checked(str(value), _VALUE))

@@ -12,7 +12,7 @@ _STEP_MS = const(50)
 async def drain(server):
     """Take nobody new, and give requests under way a moment to be answered."""
     server.stop_listening()
-    server.draining = server.is_special = True
+    server.draining = True
     for slot in server.slots:
         if slot.sock and slot.want in (IDLE, NEW, WAIT, POLL, HOLD):
             slot.interrupt()

@@ -278,7 +278,6 @@ class Server:
         self.json_at = len(head)
         self.json_view[: len(head)] = head
         self.hooked = self.app.has_hooks()
-        self.is_special = self.hooked or self.draining
 
     def log_error(self, where, error):
         """Say on the console what went wrong, with its traceback."""

@@ -96,9 +96,12 @@ class Entry:
     def open(self):
         """Return the open file. Raises 404 where it has gone."""
         file, self.file = self.file, None
-        if file is None:
-            return _open(self.path)
-        file.seek(0)
+        if file:
+            file.seek(0)
+        else:
+            file = _try(open, self.path, "rb")
+            if file is None:
+                raise HTTPError(404, _GONE)
         return file
 
     def close(self):
@@ -173,7 +176,7 @@ class Static:
         return _redirect(request)
 
     def _serve(self, request, entry):
-        info = _stat(entry.path)
+        info = _try(os.stat, entry.path)
         if info is None:
             raise self._gone()
         if entry.lines is None or not entry.is_same(info):
@@ -230,25 +233,18 @@ def _close(entry):
         entry.gzip.close()
 
 
-def _stat(path):
-    """Return what `os.stat` does, None where there is no such file."""
+def _try(function, *args):
+    """Return what a function of the file system does, None where it cannot."""
     try:
-        return os.stat(path)
+        return function(*args)
     except OSError:
         return None
 
 
 def _is_still(entry):
     """Tell whether a file is there, and as it was."""
-    info = _stat(entry.path)
+    info = _try(os.stat, entry.path)
     return info is not None and entry.is_same(info)
-
-
-def _open(path):
-    try:
-        return open(path, "rb")
-    except OSError:
-        raise HTTPError(404, _GONE)
 
 
 def _takes_gzip(request):

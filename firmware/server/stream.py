@@ -5,7 +5,7 @@ away, it is closed, wherever it is. An HTTP/1.0 client gets the bytes alone, and
 """
 
 from firmware.http.errors import HTTPError
-from firmware.http.response import HTML
+from firmware.http.response import HTML, field_lines
 from firmware.server import live
 from firmware.server.chunks import Chunks
 from firmware.server.connection import HOLD
@@ -122,7 +122,7 @@ class Stream(live.Session):
         finally:
             await self._chunks.end()
         if self._is_chunked:
-            trailers = self._response.trailer_lines() if self._wants_trailers else b""
+            trailers = _trailer_lines(self._response) if self._wants_trailers else b""
             await self.write(b"%s0\r\n%s\r\n" % (head, trailers))
         elif head:
             await self.write(head)
@@ -134,3 +134,8 @@ def _as_bytes(chunk):
     if chunk is None or type(chunk) in (bytes, bytearray, memoryview):
         return chunk
     raise TypeError("neither bytes nor text: %r" % (chunk,))
+
+
+def _trailer_lines(response):
+    """Return the trailers as bytes. Raises ValueError as a response's `head` does."""
+    return b"".join([field_lines(name, values) for name, values in (response.trailers or {}).items()])
