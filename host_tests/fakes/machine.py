@@ -80,7 +80,7 @@ class PWM:
             raise ValueError("frequency must be from 1Hz to 40MHz")
         self.number = pin.number
         if pin.number >= _INPUT_ONLY:
-            raise ValueError("invalid pin")
+            raise OSError(-258, "ESP_ERR_INVALID_ARG")
         if pin.number not in PWM.open and len(PWM.open) >= PWM.channels:
             raise RuntimeError("out of PWM channels:%d" % PWM.channels)
         self.freq = freq
