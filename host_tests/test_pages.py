@@ -366,6 +366,8 @@ def test_pins_are_chosen_under_settings_and_appear_at_once(start_server, browser
         {"number": 5, "name": "Lamp <1>", "mode": "pwm", "frequency_hz": 500, "inverted": True}
     ]
     expect(dashboard.get_by_role("slider", name="Lamp <1>")).to_be_visible()
+    # What is hidden is not sent: nobody would see what is wrong with it.
+    row.get_by_label("Hertz").fill("many")
     # Another name and another use of the same pin show when the dashboard is come to.
     row.get_by_label("Name").fill("Pump")
     row.get_by_label("Mode").select_option("output")

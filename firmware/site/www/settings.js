@@ -146,7 +146,8 @@ function pinRow(known) {
   // What is no number is sent as it is: the board says what is wrong with it.
   const whole = ({ value }) => /^\d+$/.test(value) ? Number(value) : value;
   return [() => ({
-    number: whole(number), name: name.value, mode: mode.value, inverted: inverted.value === "true", frequency_hz: whole(hertz),
+    number: whole(number), name: name.value, mode: mode.value, inverted: inverted.value === "true",
+    frequency_hz: parts[4].hidden ? known.frequency_hz : whole(hertz),
   }), ...parts];
 }
 
