@@ -567,6 +567,10 @@ def test_pins_are_left_alone_in_safe_mode(board):
     board.start(before_main="recovery.safe_mode = True").until("joined")
     wait_until(lambda: is_shown(board, "error"), "the LED")
     assert board.tell("5 in machine.pins") is False
+    with board.client() as client:
+        settings = client.get("/api/settings").json()
+        assert client.put("/api/settings", json={**settings, "hostname": "attic"}).status_code == 200
+    assert board.tell("5 in machine.pins") is False
 
 
 def test_ctrl_c_in_any_state_gives_the_prompt(board):

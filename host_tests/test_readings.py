@@ -111,3 +111,53 @@ def test_echo_sends_back(server, message):
             assert await socket.recv() == message
 
     asyncio.run(asyncio.wait_for(converse(), 20))
+
+
+@pytest.fixture
+def sampling(monkeypatch):
+    """The sampler, taken step by step: (the list it publishes to, a list of the pins' values, a function for ms)."""
+    from firmware.board import settings
+    from firmware.site import guards, readings
+
+    values, published, ticks = [{"4": 0}], [], [0]
+
+    class Pause:
+        def __init__(self, ms):
+            self.ms = ms
+
+        def __await__(self):
+            yield self.ms
+
+    monkeypatch.setattr(readings.transport, "sleep_ms", Pause)
+    monkeypatch.setattr(readings, "_pins", lambda: values[0])
+    monkeypatch.setattr(readings.feed, "publish", lambda reading: published.append((ticks[0], reading.get("pins"))))
+    monkeypatch.setattr(guards, "root", type("Root", (), {"server": type("Server", (), {"requests": 0})}))
+    monkeypatch.setattr(settings, "current", {**settings.current})
+    sampler = readings.sample()
+
+    def run(ms):
+        end = ticks[0] + ms
+        while ticks[0] < end:
+            ticks[0] += sampler.send(None)
+
+    yield published, values, run
+    sampler.close()
+
+
+def test_sample_is_taken_every_second(sampling):
+    published, values, run = sampling
+    run(3000)
+    assert published == [(0, {"4": 0}), (1000, {"4": 0}), (2000, {"4": 0})]
+
+
+def test_pin_that_changes_in_between_makes_a_sample_and_two_a_second_at_most(sampling):
+    published, values, run = sampling
+    run(700)
+    values[0] = {"4": 1}
+    run(200)
+    assert published[1:] == [(700, {"4": 1})]
+    for number in range(30):
+        values[0] = {"4": number}
+        run(100)
+    times = [time for time, _ in published]
+    assert all(later - earlier >= 500 for earlier, later in zip(times, times[1:])) and len(times) > 10

@@ -90,6 +90,14 @@ def test_defaults_are_not_shared():
     assert whole({})["networks"] == [] and whole({})["time_servers"]
 
 
+def test_pin_of_another_version_is_left_out_and_the_rest_is_kept(interpreter, tmp_path):
+    pins = [{"number": 4, "name": "Fan", "mode": "pwm"}, {"number": 5, "name": "Light", "mode": "adc"}]
+    write(tmp_path, {**FULL, "pins": {"led": 2, "gpio": pins}})
+    console, loaded = load(interpreter, tmp_path)
+    assert any("a pin of the settings is left out" in line for line in console)
+    assert loaded == whole({**FULL, "pins": {"led": 2, "gpio": pins[:1]}})
+
+
 # -- kept
 
 

@@ -20,7 +20,7 @@ _STEP_MS = 100
 
 
 async def run(state):
-    """Show what `state()` returns, a name of PATTERNS, for ever; ends at once where there is no pin.
+    """Show what `state()` returns, a name of PATTERNS, until the settings name another pin; or none, then not at all.
 
     Raises ValueError for a pin that the chip has not.
     """
@@ -30,7 +30,7 @@ async def run(state):
     board.led.attach(pins["led"], pins["led_inverted"])
     shown = None
     step = 0
-    while True:
+    while settings.current["pins"]["led"] == pins["led"]:
         now = state()
         if now != shown:
             shown = now

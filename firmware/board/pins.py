@@ -9,6 +9,8 @@ from firmware.http.errors import HTTPError
 
 _FULL_PERCENT = 100
 
+version = 0  # of the list: another one, where names or modes may be others
+
 _rows = []  # of the settings, as they were opened
 _opened = []
 _values = {}
@@ -19,6 +21,7 @@ class Pin:
 
     def __init__(self, row):
         self.row = row
+        self.key = str(row["number"])
         self.error = self._driver = None
         try:
             self._driver = board.pin(row["number"], row["mode"], row["frequency_hz"], row["inverted"])
@@ -64,10 +67,11 @@ class Pin:
 
 def opened():
     """Return the list of Pins, as the settings have them by now."""
-    global _rows, _opened
+    global _rows, _opened, version
     rows = settings.current["pins"]["gpio"]
     if rows is not _rows:
-        kept = [pin for pin in _opened if pin.row in rows]
+        # What could not be opened may have found its channel free by now.
+        kept = [pin for pin in _opened if not pin.error and pin.row in rows]
         # First what is no more: its PWM channel may be the one that is needed.
         for pin in _opened:
             if pin not in kept:
@@ -75,6 +79,7 @@ def opened():
         found = {pin.row["number"]: pin for pin in kept}
         _opened = [found.get(row["number"]) or Pin(row) for row in rows]
         _rows = rows
+        version += 1
     return _opened
 
 
@@ -89,7 +94,14 @@ def find(number):
 def values():
     """Return {"4": value} of all pins; as long as nothing changes, one and the same dict."""
     global _values
-    now = {str(pin.row["number"]): pin.value() for pin in opened()}
-    if now != _values:
-        _values = now
+    pins = opened()
+    if len(pins) != len(_values) or _have_changed(pins):
+        _values = {pin.key: pin.value() for pin in pins}
     return _values
+
+
+def _have_changed(pins):
+    for pin in pins:
+        if pin.key not in _values or _values[pin.key] != pin.value():
+            return True
+    return False

@@ -1,8 +1,8 @@
 """The LED, and the readings: what the board measures once a second, live for who listens, held for a minute.
 
 A reading is {"uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"}: bytes free in both
-heaps, requests since the start; and {"pins": {"4": value}} where the settings have any (`board/pins.py`). Whatever
-changes the LED or a pin makes one at once.
+heaps, requests since the start; and {"pins": {"4": value}, "pins_version"} where the settings have any (see
+`board/pins.py`). Whatever sets the LED or a pin makes one at once.
 """
 
 import firmware.board as board
@@ -21,9 +21,13 @@ explain(app)
 # A minute, at some 100 bytes each; less while a pin changes often.
 feed = Feed(60)
 
+_shown = None  # the pins' values in the newest
+
 _INTERVAL_MS = 1000
-# How often in between pins are looked at: a tenth of a second is at once for who looks on.
-_LOOKS = 10
+# Half a second after a reading a pin that changes makes another: so there are two a second at the most.
+_PAUSE_MS = 500
+# It is looked for as often: a tenth of a second is at once for who looks on.
+_LOOK_MS = 100
 _COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led")
 
 # More than a year's: a number that somebody mistyped.
@@ -34,16 +38,18 @@ _MAX_ROWS = 40000000
 async def sample():
     """Take a reading every second, and when a pin has changed."""
     while True:
-        shown = publish().get("pins")
-        looks = _LOOKS if shown else 1
-        for _ in range(looks):
-            await transport.sleep_ms(_INTERVAL_MS // looks)
-            if shown != _pins():
-                break
+        publish()
+        await transport.sleep_ms(_PAUSE_MS)
+        left_ms = _INTERVAL_MS - _PAUSE_MS
+        while left_ms > 0 and not (_shown and _shown != _pins()):
+            pause_ms = _LOOK_MS if _shown else left_ms
+            await transport.sleep_ms(pause_ms)
+            left_ms -= pause_ms
 
 
 def publish():
-    """Take a reading now; return it."""
+    """Take a reading now."""
+    global _shown
     idf = board.idf_heap()
     reading = {
         "uptime_s": board.uptime_s(),
@@ -54,11 +60,13 @@ def publish():
         "requests": guards.root.server.requests,
         "led": board.led.on,
     }
-    pins = _pins()
-    if pins:
-        reading["pins"] = pins
+    _shown = _pins()
+    if _shown:
+        from firmware.board import pins
+
+        reading["pins"] = _shown
+        reading["pins_version"] = pins.version
     feed.publish(reading)
-    return reading
 
 
 def _pins():

@@ -4,7 +4,7 @@ import asyncio
 
 import firmware.board as board
 from firmware import App
-from firmware.board import settings
+from firmware.board import recovery, settings
 from firmware.site.guards import log
 from firmware.site.problems import explain
 
@@ -37,7 +37,7 @@ def replace_settings(request):
         document["admin"] = settings.current["admin"] is not None
     had_pins = settings.current["pins"]["gpio"]
     settings.replace(document)
-    if had_pins or settings.current["pins"]["gpio"]:
+    if (had_pins or settings.current["pins"]["gpio"]) and not recovery.safe_mode:
         from firmware.board import pins
 
         pins.opened()

@@ -14,8 +14,8 @@ SOFT_RESET = 5
 
 _FOLDER = os.getenv("FAKE_BOARD")
 
-# The pins of an ESP32.
-_PINS = (0, 1, 2, 3, 4, 5, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 25, 26, 27, 32, 33, 34, 35, 36, 39)
+# The pins of an ESP32, those of its flash among them.
+_PINS = tuple(range(24)) + (25, 26, 27, 32, 33, 34, 35, 36, 39)
 _INPUT_ONLY = 34
 
 cause = PWRON_RESET

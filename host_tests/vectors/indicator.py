@@ -74,8 +74,21 @@ def none_is_the_default():
     assert task.done and not task.error and not esp.machine.pins
 
 
+def pin_that_is_somebody_else_s_by_now_is_left_alone():
+    settings.current = dict(settings.current)
+    settings.current["pins"] = {"led": 2, "led_inverted": False}
+    clock = esp.virtual(board)
+    task = clock.spawn(indicator.run(lambda: "error"))
+    clock.run(clock.now_ms + 250)
+    settings.current = dict(settings.current)
+    settings.current["pins"] = {"led": None, "led_inverted": False}
+    esp.machine.pins[2].level = 7
+    clock.run(clock.now_ms + 1000)
+    assert task.done and not task.error and esp.machine.pins[2].level == 7
+
+
 def pin_that_the_chip_has_not_is_an_error():
-    for number in (11, 54, 36):  # none, none, input only
+    for number in (24, 54, 36):  # none, none, input only
         try:
             _show(["joining"], number)(1)
         except ValueError:
@@ -95,5 +108,6 @@ CASES = [
     ("switch_does_not_disturb_the_other_patterns", switch_does_not_disturb_the_other_patterns),
     ("low_level_lights_an_inverted_one", low_level_lights_an_inverted_one),
     ("none_is_the_default", none_is_the_default),
+    ("pin_that_is_somebody_else_s_by_now_is_left_alone", pin_that_is_somebody_else_s_by_now_is_left_alone),
     ("pin_that_the_chip_has_not_is_an_error", pin_that_the_chip_has_not_is_an_error),
 ]

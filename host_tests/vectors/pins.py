@@ -136,6 +136,50 @@ def pin_that_the_chip_has_not_is_told_and_the_others_work():
     pins.find(5).set(1)
 
 
+def output_is_what_it_was_set_to_whatever_its_load_does():
+    _use(PUMP)
+    pins.find(5).set(1)
+    machine.pins[5].level = 0
+    assert pins.values() == {"5": 1}
+
+
+def flash_is_nobody_s():
+    name = board.NAME
+    chips = (
+        ("ESP32", 6),
+        ("ESP32-PICO-D4", 11),
+        ("ESP32S3", 26),
+        ("ESP32-S2FN4R2", 32),
+        ("ESP32C3", 12),
+        ("ESP32C6", 25),
+    )
+    try:
+        for chip, number in chips:
+            board.NAME = "A board with " + chip
+            _use()
+            pins.opened()
+            _use(_but(PUMP, number=number))
+            assert "the flash" in pins.opened()[0].error, chip
+            assert number not in machine.pins, chip
+        board.NAME = "A board with ESP32C3"
+        _use(_but(PUMP, number=6))
+        assert pins.values() == {"6": 0}
+    finally:
+        board.NAME = name
+
+
+def version_tells_of_other_pins():
+    _use(PUMP)
+    pins.opened()
+    before = pins.version
+    pins.find(5).set(1)
+    pins.values()
+    assert pins.version == before
+    _use(_but(PUMP, name="Heater"))
+    pins.values()
+    assert pins.version == before + 1
+
+
 def changed_settings_change_the_pins_that_changed():
     _use(FAN, PUMP)
     pins.find(4).set(40)
@@ -158,6 +202,9 @@ def channel_is_free_for_the_next():
         assert pins.values() == {"13": 0}
         _use(FAN, _but(FAN, number=13))
         assert "out of PWM channels" in pins.opened()[0].error
+        # What could not be opened is tried again.
+        _use(FAN)
+        assert pins.values() == {"4": 0}
     finally:
         machine.PWM.channels = 16
 
@@ -178,6 +225,9 @@ CASES = [
         input_cannot_be_set,
         unknown_pin_is_not_found,
         pin_that_the_chip_has_not_is_told_and_the_others_work,
+        output_is_what_it_was_set_to_whatever_its_load_does,
+        flash_is_nobody_s,
+        version_tells_of_other_pins,
         changed_settings_change_the_pins_that_changed,
         channel_is_free_for_the_next,
     )

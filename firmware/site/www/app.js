@@ -156,7 +156,7 @@ function showReading(reading) {
   if (isFine) show("requests", reading.requests);
   show("uptime", duration(second));
   showLED(reading.led);
-  showPins(reading.pins);
+  showPins(reading.pins, reading.pins_version);
   if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; draw(); });
 }
 
@@ -192,15 +192,12 @@ function showStatus(status) {
 
 // -- the LED, and the pins where the settings have any
 
-async function showPins(values) {
+async function showPins(values, version) {
   at("pins").hidden = !values;
   try {
-    if (values) await (await import("./pins.js")).showValues(values);
+    if (values) await (await import("./pins.js")).showValues(values, version);
   } catch {} // refused for the moment: the next reading asks again
 }
-
-// Their names and modes may be others by now: the next reading asks for them.
-const forgetPins = () => at("pin-list").replaceChildren();
 
 let switching = 0;
 
@@ -250,7 +247,10 @@ let live = null;
 
 function take(number, reading) {
   seen = Date.now();
-  if (reading.uptime_s < newest - 2) last = 0; // the board started anew
+  if (reading.uptime_s < newest - 2) { // the board started anew
+    last = 0;
+    at("pin-list").replaceChildren();
+  }
   if (number <= last) return;
   last = number;
   newest = reading.uptime_s;
@@ -329,7 +329,6 @@ function turn() {
     at("led").disabled = at("pins").disabled = !isLive;
     if (isLive && live === false) {
       statusAt = 0;
-      forgetPins();
       enter(true);
     }
     live = isLive;
@@ -377,10 +376,7 @@ async function route() {
   if (before) at(`h-${shown}`).focus({ preventScroll: true });
   if (part && part.leave) part.leave();
   part = null;
-  if (shown === "dashboard") {
-    forgetPins();
-    return draw();
-  }
+  if (shown === "dashboard") return draw();
   const name = shown;
   try {
     const loaded = await import(`./${name}.js`);

@@ -1,15 +1,19 @@
 // The pins that the settings allow: inputs are read, outputs switched, PWM set; every open page shows it at once.
 
-import { at, call, make, show } from "./app.js";
+import { at, call, make, pause, show } from "./app.js";
+
+const PACE_MS = 150; // a board answers ten requests a second for long
 
 let rows = {}; // by number
+let built; // the version that they are of
 let building = null;
 
-// `values`: of a reading, {number: value}.
-export async function showValues(values) {
-  if (!at("pin-list").children.length || String(Object.keys(values)) !== String(Object.keys(rows))) {
+// `values`: of a reading, {number: value}; another `version`: names and modes may be others.
+export async function showValues(values, version) {
+  if (version !== built || !at("pin-list").children.length) {
     building ||= build().finally(() => { building = null; });
     await building;
+    built = version;
   }
   for (const [number, value] of Object.entries(values)) {
     const row = rows[number];
@@ -28,7 +32,7 @@ async function build() {
 function item(pin) {
   const row = { ...pin, isBusy: false, wanted: null };
   const label = pin.name;
-  const output = make("output", {});
+  const state = make("span", { className: "state" });
   let control = "";
   if (pin.mode === "pwm") {
     control = make("input", { type: "range", "aria-label": label, oninput: () => set(row, Number(control.value)) });
@@ -38,14 +42,14 @@ function item(pin) {
   }
   if (control) control.disabled = Boolean(pin.error);
   row.draw = (value) => {
-    output.textContent = value === null ? "–" : pin.mode === "pwm" ? `${value} %` : value ? "on" : "off";
+    state.textContent = value === null ? "–" : pin.mode === "pwm" ? `${value} %` : value ? "on" : "off";
     if (pin.mode === "pwm") control.value = value;
     else if (control) control.setAttribute("aria-checked", Boolean(value));
   };
   row.draw(pin.value);
   rows[pin.number] = row;
   return make("li", {}, make("div", { className: "wide" }, label, " ",
-    make("span", { className: pin.error ? "error" : "quiet" }, pin.error || `GPIO ${pin.number}`)), control, output);
+    make("span", { className: pin.error ? "error" : "quiet" }, pin.error || `GPIO ${pin.number}`)), control, state);
 }
 
 // A slider is faster than a board: what it passes while one request is under way is left out.
@@ -61,6 +65,7 @@ async function set(row, value) {
       const pin = await call("PUT", `api/pins/${row.number}`, { value });
       row.value = pin.value;
       show("pin-error", "");
+      await pause(PACE_MS);
     }
   } catch (error) {
     row.wanted = null;

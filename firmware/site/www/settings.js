@@ -20,8 +20,15 @@ export async function enter(section, isAgain) {
   body.replaceChildren(networkCard(clock), passwordCard(), boardCard(), pinsCard());
 }
 
-async function save(changed) {
-  settings = await call("PUT", "api/settings", { ...settings, ...changed });
+let saving = Promise.resolve();
+
+// Puts what `change(settings)` returns into the settings as they are by now: another form may have changed others.
+function save(change) {
+  saving = saving.catch(() => {}).then(async () => {
+    settings = await call("GET", "api/settings");
+    settings = await call("PUT", "api/settings", { ...settings, ...change(settings) });
+  });
+  return saving;
 }
 
 const card = (title, ...children) => make("div", { className: "card" }, make("h3", {}, title), ...children);
@@ -102,7 +109,7 @@ function networkCard(clock) {
     field("Time servers", { name: "time_servers", rows: 2, value: settings.time_servers.join("\n") }, timeHint(clock)),
   ], "Save", async (values) => {
     const time_servers = values.time_servers.split(/\s+/).filter(Boolean);
-    await save({ hostname: values.hostname, time_servers, networks: rows.read() });
+    await save(() => ({ hostname: values.hostname, time_servers, networks: rows.read() }));
     rows.fill(settings.networks);
     return "Saved. It holds from the next start on.";
   }));
@@ -130,7 +137,7 @@ function pinsCard() {
   const rows = makeRows("pins.gpio", settings.pins.gpio, pinRow, PIN, "Add a pin");
   return card("Pins", note("The dashboard shows them, and sets them for whoever may."),
     makeForm(rows.children, "Apply", async () => {
-      await save({ pins: { ...settings.pins, gpio: rows.read() } });
+      await save(({ pins }) => ({ pins: { ...pins, gpio: rows.read() } }));
       rows.fill(settings.pins.gpio);
       return "Applied.";
     }));
