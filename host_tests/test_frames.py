@@ -33,7 +33,7 @@ HOT = {
     "server/router.py": "match",
     "server/static.py": "_serve _try respond open is_same _is_still _takes_gzip",
     "server/transport.py": "watch wait_io_event _serve accept",
-    "server/writer.py": "send _put_json _send_json",
+    "server/writer.py": "prepare _put_json",
     "site/guards.py": "_protect _is_private _names",
 }
 

@@ -76,6 +76,11 @@ def test_other_id_is_replaced(watched, id):
     assert MADE.fullmatch(answer.header("x-request-id"))
 
 
+def test_response_that_is_returned_again_has_no_id_of_others(watched):
+    for number in range(3):
+        assert ask(watched, "GET /pong", f"X-Request-ID: client{number}").header("x-request-id") == f"client{number}"
+
+
 def test_two_ids_are_replaced(watched):
     answer = ask(watched, "GET /json", "X-Request-ID: a", "X-Request-ID: b")
     assert MADE.fullmatch(answer.header("x-request-id"))

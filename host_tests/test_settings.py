@@ -92,6 +92,8 @@ def test_defaults_are_not_shared():
 
 def test_pin_of_another_version_is_left_out_and_the_rest_is_kept(interpreter, tmp_path):
     pins = [{"number": 4, "name": "Fan", "mode": "pwm"}, {"number": 5, "name": "Light", "mode": "adc"}]
+    pins += [pins[0], {"number": 2, "name": "LED", "mode": "output"}]
+    pins += [{"number": number, "name": "More", "mode": "adc"} for number in range(12, 30)]
     write(tmp_path, {**FULL, "pins": {"led": 2, "gpio": pins}})
     console, loaded = load(interpreter, tmp_path)
     assert any("a pin of the settings is left out" in line for line in console)

@@ -2,23 +2,12 @@
 
 import machine
 
-import firmware.board as board
+from firmware.board import hardware
 
 # `duty_u16` of what is always on.
 _FULL_DUTY = 65535
-
-# The pins that the flash hangs on, by chip (data sheets, "Pin overview"): whoever drives one stops the board, and the
-# driver lets some pass. The first name that fits counts; of the chips without a range nothing is known here.
-_FLASH = (
-    ("ESP32S2", 26, 32),
-    ("ESP32S3", 26, 32),
-    ("ESP32C3", 12, 17),
-    ("ESP32C6", 24, 30),
-    ("ESP32C", 1, 0),
-    ("ESP32H", 1, 0),
-    ("ESP32P4", 1, 0),
-    ("ESP32", 6, 11),
-)
+# Of an ESP32: behind it are inputs without any.
+_LAST_WITH_PULL = 33
 
 
 class Pin:
@@ -28,13 +17,15 @@ class Pin:
     """
 
     def __init__(self, number, mode, frequency_hz, inverted):
-        _refuse_flash(number)
+        hardware.refuse_flash(number)
+        if mode == "input_pull_up" and hardware.chip() == "ESP32" and number > _LAST_WITH_PULL:
+            raise ValueError("the pin has no pull-up")
         self._number = number
         self._inverted = inverted
         self._pwm = None
         self._value = 0  # what it was set to; None for an input
         if mode == "pwm":
-            self._pwm = machine.PWM(machine.Pin(number), freq=frequency_hz, duty_u16=_FULL_DUTY if inverted else 0)
+            self._pwm = _start_pwm(number, frequency_hz, _FULL_DUTY if inverted else 0)
         elif mode == "output":
             self._pin = machine.Pin(number, machine.Pin.OUT, value=inverted)
         else:
@@ -61,11 +52,10 @@ class Pin:
         machine.Pin(self._number, machine.Pin.IN)
 
 
-def _refuse_flash(number):
-    # As in "Generic ESP32S3 module with ESP32S3" or "LOLIN_C3_MINI with ESP32-C3FH4".
-    chip = board.NAME[board.NAME.rfind(" ") + 1 :].replace("-", "")
-    for name, first, last in _FLASH:
-        if chip.startswith(name):
-            if first <= number <= last:
-                raise ValueError("the flash is on it")
-            return
+def _start_pwm(number, frequency_hz, duty):
+    try:
+        return machine.PWM(machine.Pin(number), freq=frequency_hz, duty_u16=duty)
+    except Exception:
+        # It may have been given to the timer already, at half the duty.
+        machine.Pin(number, machine.Pin.IN)
+        raise

@@ -28,6 +28,21 @@ _TIME_SERVER_S = 1
 # What the watchdog, which goes on, leaves to who has stopped the server to work at the prompt, or to deploy.
 _PROMPT_MS = 3600000
 
+# The pins of the flash, by chip (data sheets, "Pin overview"); the driver lets some pass. Of the chips without a range
+# nothing is known here.
+_FLASH = (
+    ("ESP32S2", 26, 32),
+    ("ESP32S3", 26, 32),
+    ("ESP32C3", 12, 17),
+    ("ESP32C6", 24, 30),
+    ("ESP32C", 1, 0),
+    ("ESP32H", 1, 0),
+    ("ESP32P4", 1, 0),
+    ("ESP32PICOD4", 6, 11),
+    ("ESP32PICOD4", 16, 17),
+    ("ESP32", 6, 11),
+)
+
 _is_watched = False
 _last_ms = time.ticks_ms()
 _uptime_ms = 0
@@ -42,6 +57,7 @@ class _LED:
 
     def attach(self, number, inverted):
         """Have it on a pin; `inverted`: where a low level lights it. Raises ValueError for a pin the chip has not."""
+        refuse_flash(number)
         self._pin = machine.Pin(number, machine.Pin.OUT, value=inverted)
         self._inverted = inverted
 
@@ -51,6 +67,23 @@ class _LED:
 
 
 led = _LED()
+
+
+def chip():
+    """Return which chip this is, of those whose flash pins are known: as in "LOLIN_C3_MINI with ESP32-C3FH4"."""
+    name = NAME[NAME.rfind(" ") + 1 :].replace("-", "")
+    for known, _, _ in _FLASH:
+        if name.startswith(known):
+            return known
+    return name
+
+
+def refuse_flash(number):
+    """Raise ValueError for a pin that the flash hangs on: whoever drives it stops the board, at each start."""
+    this = chip()
+    for name, first, last in _FLASH:
+        if name == this and first <= number <= last:
+            raise ValueError("the flash is on it")
 
 
 def pin(number, mode, frequency_hz, inverted):

@@ -25,6 +25,8 @@ class Pin:
         self.error = self._driver = None
         try:
             self._driver = board.pin(row["number"], row["mode"], row["frequency_hz"], row["inverted"])
+        except MemoryError:
+            raise  # for now; it is tried again
         except Exception as error:
             self.error = "The chip does not do this: %s." % error
             print("limpet: pin %d: %s" % (row["number"], error))
@@ -76,6 +78,7 @@ def opened():
         for pin in _opened:
             if pin not in kept:
                 pin.close()
+        _opened = kept
         found = {pin.row["number"]: pin for pin in kept}
         _opened = [found.get(row["number"]) or Pin(row) for row in rows]
         _rows = rows

@@ -40,8 +40,8 @@ _PIN = {
     "number": ("int", REQUIRED, 0, 54),
     "name": ("name", REQUIRED),
     "mode": ("choice", REQUIRED, "input", "input_pull_up", "output", "pwm"),
-    # Servos take 50, lamps 1000, silent fans 25000.
-    "frequency_hz": ("int", 1000, 1, 100000),
+    # Servos take 50, lamps 1000, silent fans 25000. Some chips cannot do less than 5.
+    "frequency_hz": ("int", 1000, 10, 100000),
     # A low level is on.
     "inverted": ("bool", False),
 }
@@ -128,7 +128,9 @@ def _object(row, value, path, old, wrong, is_lax):
         _check_address(read, path, wrong)
     if not wrong and "https" in row and read["https"] == read["http"]:
         wrong[path + "https"] = "This is the port of http."
-    if not wrong and "gpio" in row:
+    if not wrong and "gpio" in row and is_lax:
+        read["gpio"] = [pin for pin in read["gpio"] if pin["number"] != read["led"]]
+    elif not wrong and "gpio" in row:
         for at, pin in enumerate(read["gpio"]):
             if pin["number"] == read["led"]:
                 wrong["%sgpio.%d.number" % (path, at)] = "This is the LED's pin."
@@ -156,28 +158,29 @@ def _value(row, value, path, old, wrong, is_lax):
 
 
 def _list(row, value, path, old, wrong, is_lax):
-    if type(value) is not list or len(value) > row[2]:
+    key = row[4] if len(row) > 4 else None
+    # Pins as another version has them must not take the networks and the password with them.
+    is_tolerant = is_lax and key == "number"
+    if type(value) is not list or len(value) > row[2] and not is_tolerant:
         wrong[path] = "This is a list of at most %d." % row[2]
         return None
     read = []
-    key = row[4] if len(row) > 4 else None
     names = set()
-    for at, item in enumerate(value):
+    for at, item in enumerate(value[: row[2]]):
         here = "%s.%d" % (path, at)
+        own = {} if is_tolerant else wrong
         before = None
         name = item.get(key) if key and type(item) is dict else None
         if type(name) in (str, int):
             if name in names:
-                wrong["%s.%s" % (here, key)] = _TWICE[key]
+                own["%s.%s" % (here, key)] = _TWICE[key]
             names.add(name)
             # The order may have changed: an item is known by its name.
             for known in old or ():
                 if known[key] == name:
                     before = known
-        # A pin as another version has them must not take the networks and the password with it.
-        own = {} if is_lax and key == "number" else wrong
         found = _value(row[3], item, here, before, own, is_lax)
-        if own is not wrong and own:
+        if is_tolerant and own:
             print("limpet: a pin of the settings is left out: %s" % own)
         else:
             read.append(found)

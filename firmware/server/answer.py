@@ -39,16 +39,19 @@ def send(slot, found, request, response, body):
             # RFC 9110 7.8: what is about one connection is named there.
             connection = request.connection(b"upgrade" if response.status == 426 else b"")
             try:
-                rest = writer.send(slot, response, connection, head_only)
-            except OSError:
-                raise
+                rest = writer.prepare(slot, response, connection, head_only)
             except Exception as error:
                 # Its head: nothing has been sent.
                 response.close()
                 response = yield from failure(slot, found, request, error)
                 head_only = request.method == "HEAD"
-                rest = writer.send(slot, response, request.connection(), head_only)
-            if rest:
+                rest = writer.prepare(slot, response, request.connection(), head_only)
+            if type(rest) is int:
+                # JSON, of so many bytes with its head, in everybody's buffer.
+                sent = slot.sock.write(server.json_view[:rest])
+                if sent != rest:
+                    yield from writer.push(slot, bytes(server.json_view[sent or 0 : rest]))
+            else:
                 yield from rest
             if hooked:
                 response.sent = 0 if head_only else _size(response)
@@ -125,6 +128,9 @@ def settle(slot, result):
 
 
 def _after(slot, found, request, response, hooks):
+    if response.more:
+        # A handler's own, that it returns each time.
+        response.more = b""
     for hook in hooks:
         try:
             result = hook(request, response)
@@ -133,6 +139,7 @@ def _after(slot, found, request, response, hooks):
             if result is not None and result is not response:
                 yield from _discard(slot, response)
                 response = to_response(result)
+                response.more = b""
         except reader.Lost:
             raise
         except Exception as error:

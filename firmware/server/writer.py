@@ -34,16 +34,16 @@ def push(slot, data):
         yield WRITE
 
 
-def send(slot, response, connection, head_only):
-    """Write a response's head and, if not `head_only`, its body, whose length is known.
+def prepare(slot, response, connection, head_only):
+    """Make a response's head, and what sends it and, if not `head_only`, the body, whose length is known.
 
-    Return None where that is done, or the generator that does the rest. Raises ValueError and TypeError for what cannot
-    be sent: nothing of it is then.
+    Return the generator that does, or how many bytes of `server.json_view` are to be sent at once. Nothing is sent yet.
+    Raises ValueError and TypeError for what cannot be sent.
     """
     if response.content_type is JSON and response.status == 200 and not response.headers and not head_only:
         stop = _put_json(slot.server, response, connection)
         if stop:
-            return _send_json(slot, stop)
+            return stop
     head = response.head(slot.server.common, connection)
     if head_only or response.length == 0:
         return push(slot, head)
@@ -65,16 +65,6 @@ def _put_json(server, response, connection):
     at = stop + len(response.body)
     server.json_view[stop:at] = response.body
     return at
-
-
-def _send_json(slot, stop):
-    sent = slot.sock.write(slot.server.json_view[:stop])
-    return None if sent == stop else _send_rest(slot, sent or 0, stop)
-
-
-def _send_rest(slot, sent, stop):
-    # A copy: the buffer is everybody's.
-    yield from push(slot, bytes(slot.server.json_view[sent:stop]))
 
 
 def _send_bytes(slot, head, body):

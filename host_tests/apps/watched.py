@@ -6,7 +6,7 @@ Words: `per_minute=N` and `burst=N` limit each address; `ring=N` is the log's si
 import asyncio
 import gc
 
-from firmware import App, HTTPError
+from firmware import App, HTTPError, Response
 from firmware.board import storage
 from firmware.features import health, idempotency, metrics, ratelimit, requestid
 from firmware.features.idempotency import idempotent
@@ -40,6 +40,14 @@ def pretend(request):
         request.user = user.decode()
     if request.field(b"x-stop"):
         raise HTTPError(403, "No further.")
+
+
+PONG = Response("pong")
+
+
+@app.get("/pong")
+def pong(request):
+    return PONG
 
 
 @app.get("/json")

@@ -2,8 +2,12 @@
 
 from host_tests.fakes import esp
 
-board, pins, settings, errors = esp.modules(
-    "firmware.board", "firmware.board.pins", "firmware.board.settings", "firmware.http.errors"
+board, pins, settings, errors, hardware = esp.modules(
+    "firmware.board",
+    "firmware.board.pins",
+    "firmware.board.settings",
+    "firmware.http.errors",
+    "firmware.board.hardware",
 )
 machine = esp.machine
 
@@ -144,10 +148,11 @@ def output_is_what_it_was_set_to_whatever_its_load_does():
 
 
 def flash_is_nobody_s():
-    name = board.NAME
+    name = hardware.NAME
     chips = (
         ("ESP32", 6),
         ("ESP32-PICO-D4", 11),
+        ("ESP32-PICO-D4", 16),
         ("ESP32S3", 26),
         ("ESP32-S2FN4R2", 32),
         ("ESP32C3", 12),
@@ -155,17 +160,17 @@ def flash_is_nobody_s():
     )
     try:
         for chip, number in chips:
-            board.NAME = "A board with " + chip
+            hardware.NAME = "A board with " + chip
             _use()
             pins.opened()
             _use(_but(PUMP, number=number))
             assert "the flash" in pins.opened()[0].error, chip
             assert number not in machine.pins, chip
-        board.NAME = "A board with ESP32C3"
+        hardware.NAME = "A board with ESP32C3"
         _use(_but(PUMP, number=6))
         assert pins.values() == {"6": 0}
     finally:
-        board.NAME = name
+        hardware.NAME = name
 
 
 def version_tells_of_other_pins():

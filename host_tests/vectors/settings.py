@@ -193,7 +193,7 @@ BAD = [
     ("pin_named_in_lines", gpio(pin(name="a\nb")), {"pins.gpio.0.name": PIN_NAME}),
     ("pin_mode", gpio(pin(mode="dac")), {"pins.gpio.0.mode": "This is one of: input, input_pull_up, output, pwm."}),
     ("pin_mode_object", gpio(pin(mode={})), {"pins.gpio.0.mode": "This is one of"}),
-    ("pin_frequency", gpio(pin(frequency_hz=0)), {"pins.gpio.0.frequency_hz": "This is a whole number from 1 to"}),
+    ("pin_frequency", gpio(pin(frequency_hz=0)), {"pins.gpio.0.frequency_hz": "This is a whole number from 10 to"}),
     ("pin_inverted", gpio(pin(inverted=0)), {"pins.gpio.0.inverted": "This is true or false."}),
     ("pin_flag", {"pins": {"led_inverted": 1}}, {"pins.led_inverted": "This is true or false."}),
     ("reset_soon", {"wifi": {"reset_after_s": 299}}, {"wifi.reset_after_s": "This is 0 (off) or a whole number"}),

@@ -379,7 +379,13 @@ async function route() {
   if (shown === "dashboard") return draw();
   const name = shown;
   try {
-    const loaded = await import(`./${name}.js`);
+    let loaded;
+    for (let tries = 1; !loaded; tries += 1) {
+      loaded = await import(`./${name}.js`).catch((error) => {
+        if (tries === BUSY_TRIES) throw error;
+        return pause(BUSY_MS * tries);
+      });
+    }
     if (name !== shown) return;
     const section = at(name);
     if (section.children.length === 1) loaded.build(section);
