@@ -501,6 +501,10 @@ def test_two_forms_of_settings_do_not_undo_each_other(start_server, browser):
     expect(other.get_by_text("Saved.")).to_be_visible()
     config = json.loads((server.data / "config.json").read_text())
     assert (config["hostname"], [pin["name"] for pin in config["pins"]["gpio"]]) == ("attic", ["Pump"])
+    # Of a list that nobody touched here, what is there by now stays.
+    other.get_by_role("button", name="Apply").click()
+    expect(other.get_by_text("Applied.")).to_be_visible()
+    expect(other.locator(".pin")).to_have_count(1)
 
 
 def test_settings_are_backed_up_and_restored(start_server, browser):

@@ -3,13 +3,15 @@
 They are opened when somebody first asks, and when the settings have changed; one that is as before stays as it is.
 """
 
+from binascii import crc32
+
 import firmware.board as board
 from firmware.board import settings
 from firmware.http.errors import HTTPError
 
 _FULL_PERCENT = 100
 
-version = 0  # of the list: another one, where names or modes may be others
+version = 0  # of what the settings say: another one, where names or modes may be others, also after a restart
 
 _rows = []  # of the settings, as they were opened
 _opened = []
@@ -30,6 +32,14 @@ class Pin:
         except Exception as error:
             self.error = "The chip does not do this: %s." % error
             print("limpet: pin %d: %s" % (row["number"], error))
+
+    def take_over(self, rows):
+        """Have the row of this pin in `rows`, where it asks for nothing else but another name; tell whether it does."""
+        for row in rows:
+            if _wiring(row) == _wiring(self.row):
+                self.row = row
+                return True
+        return False
 
     def value(self):
         """Return 0 or 1, of "pwm" percent; None where there is an error."""
@@ -67,13 +77,18 @@ class Pin:
             self._driver.close()
 
 
+def _wiring(row):
+    mode = row["mode"]
+    return row["number"], mode, row["inverted"], row["frequency_hz"] if mode == "pwm" else None
+
+
 def opened():
     """Return the list of Pins, as the settings have them by now."""
     global _rows, _opened, version
     rows = settings.current["pins"]["gpio"]
     if rows is not _rows:
         # What could not be opened may have found its channel free by now.
-        kept = [pin for pin in _opened if not pin.error and pin.row in rows]
+        kept = [pin for pin in _opened if not pin.error and pin.take_over(rows)]
         # First what is no more: its PWM channel may be the one that is needed.
         for pin in _opened:
             if pin not in kept:
@@ -82,7 +97,8 @@ def opened():
         found = {pin.row["number"]: pin for pin in kept}
         _opened = [found.get(row["number"]) or Pin(row) for row in rows]
         _rows = rows
-        version += 1
+        said = repr([sorted(row.items()) for row in rows])
+        version = crc32(said.encode()) & 0x3FFFFFFF  # a small integer on a board
     return _opened
 
 

@@ -11,8 +11,8 @@ explain(app)
 
 @app.get("/api/pins")
 def list_pins(request):
-    """Return all pins, in the order of the settings."""
-    return {"pins": [pin.report() for pin in pins.opened()]}
+    """Return all pins, in the order of the settings, and the `version` of readings that have these."""
+    return {"pins": [pin.report() for pin in pins.opened()], "version": pins.version}
 
 
 @app.get("/api/pins/<int:number>")

@@ -26,7 +26,7 @@ _shown = None  # the pins' values in the newest
 _INTERVAL_MS = 1000
 # Half a second after a reading a pin that changes makes another: so there are two a second at the most.
 _PAUSE_MS = 500
-# It is looked for as often: a tenth of a second is at once for who looks on.
+# It is looked for as often from then on: that is at once for who looks on. A shorter pulse may be missed.
 _LOOK_MS = 100
 _COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led")
 

@@ -180,9 +180,13 @@ def version_tells_of_other_pins():
     pins.find(5).set(1)
     pins.values()
     assert pins.version == before
-    _use(_but(PUMP, name="Heater"))
+    _use(dict(PUMP))
     pins.values()
-    assert pins.version == before + 1
+    assert pins.version == before
+    _use(_but(PUMP, name="Heater"))
+    # Another name is no reason to switch it off.
+    assert pins.values() == {"5": 1} and pins.find(5).report()["name"] == "Heater"
+    assert pins.version != before
 
 
 def changed_settings_change_the_pins_that_changed():

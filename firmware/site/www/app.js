@@ -247,10 +247,7 @@ let live = null;
 
 function take(number, reading) {
   seen = Date.now();
-  if (reading.uptime_s < newest - 2) { // the board started anew
-    last = 0;
-    at("pin-list").replaceChildren();
-  }
+  if (reading.uptime_s < newest - 2) last = 0; // the board started anew
   if (number <= last) return;
   last = number;
   newest = reading.uptime_s;

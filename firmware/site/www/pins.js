@@ -10,10 +10,9 @@ let building = null;
 
 // `values`: of a reading, {number: value}; another `version`: names and modes may be others.
 export async function showValues(values, version) {
-  if (version !== built || !at("pin-list").children.length) {
+  if (version !== built) {
     building ||= build().finally(() => { building = null; });
     await building;
-    built = version;
   }
   for (const [number, value] of Object.entries(values)) {
     const row = rows[number];
@@ -24,7 +23,8 @@ export async function showValues(values, version) {
 }
 
 async function build() {
-  const { pins } = await call("GET", "api/pins");
+  const { pins, version } = await call("GET", "api/pins");
+  built = version;
   rows = {};
   at("pin-list").replaceChildren(...pins.map(item));
 }

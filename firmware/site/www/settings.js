@@ -22,7 +22,7 @@ export async function enter(section, isAgain) {
 
 let saving = Promise.resolve();
 
-// Puts what `change(settings)` returns into the settings as they are by now: another form may have changed others.
+// Changes the settings as they are by now: another form may have changed others.
 function save(change) {
   saving = saving.catch(() => {}).then(async () => {
     settings = await call("GET", "api/settings");
@@ -69,7 +69,7 @@ function passwordCard() {
 
 // -- rows to add to and to remove
 
-// What is wrong is told by its path in the settings: "networks.0.ssid" is row 0's input "ssid".
+// `path`: of the list; what is wrong is told by "networks.0.ssid".
 function makeRows(path, items, makeRow, fresh, label) {
   const list = make("div");
   const add = (item) => {
@@ -80,17 +80,21 @@ function makeRows(path, items, makeRow, fresh, label) {
     list.append(row);
     return row;
   };
+  const read = () => [...list.children].map((row, i) => {
+    for (const input of row.querySelectorAll("[data-member]")) input.name = `${path}.${i}.${input.dataset.member}`;
+    return row.read();
+  });
+  let filled;
   const fill = (items) => {
     list.replaceChildren();
     items.forEach(add);
+    filled = JSON.stringify(read());
   };
   fill(items);
   return {
     fill, children: [list, plain(label, () => add(fresh).querySelector("input").focus())],
-    read: () => [...list.children].map((row, i) => {
-      for (const input of row.querySelectorAll("[data-member]")) input.name = `${path}.${i}.${input.dataset.member}`;
-      return row.read();
-    }),
+    // A list that nobody touched may be another by `now`.
+    read: (now) => JSON.stringify(read()) === filled ? now : read(),
   };
 }
 
@@ -109,7 +113,7 @@ function networkCard(clock) {
     field("Time servers", { name: "time_servers", rows: 2, value: settings.time_servers.join("\n") }, timeHint(clock)),
   ], "Save", async (values) => {
     const time_servers = values.time_servers.split(/\s+/).filter(Boolean);
-    await save(() => ({ hostname: values.hostname, time_servers, networks: rows.read() }));
+    await save((now) => ({ hostname: values.hostname, time_servers, networks: rows.read(now.networks) }));
     rows.fill(settings.networks);
     return "Saved. It holds from the next start on.";
   }));
@@ -137,7 +141,7 @@ function pinsCard() {
   const rows = makeRows("pins.gpio", settings.pins.gpio, pinRow, PIN, "Add a pin");
   return card("Pins", note("The dashboard shows them, and sets them for whoever may."),
     makeForm(rows.children, "Apply", async () => {
-      await save(({ pins }) => ({ pins: { ...pins, gpio: rows.read() } }));
+      await save(({ pins }) => ({ pins: { ...pins, gpio: rows.read(pins.gpio) } }));
       rows.fill(settings.pins.gpio);
       return "Applied.";
     }));
@@ -150,7 +154,7 @@ function pinRow(known) {
   const [number, name, mode, inverted, hertz] = parts.map((part) => part.querySelector("[data-member]"));
   mode.onchange = () => { parts[4].hidden = mode.value !== "pwm"; };
   mode.onchange();
-  // What is no number is sent as it is: the board says what is wrong with it.
+  // The board says what is wrong with what is no number.
   const whole = ({ value }) => /^\d+$/.test(value) ? Number(value) : value;
   return [() => ({
     number: whole(number), name: name.value, mode: mode.value, inverted: inverted.value === "true",
