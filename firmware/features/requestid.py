@@ -45,6 +45,8 @@ def is_valid(raw):
 
 def _begin(request):
     global _counter
+    if request.raw_id is not None:
+        return
     sent = request.field(b"x-request-id")
     if sent is None or not is_valid(sent):
         _counter = (_counter + 1) & _COUNTER_MASK

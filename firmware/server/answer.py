@@ -177,6 +177,7 @@ def failure(slot, found, request, error):
         try:
             result = yield from settle(slot, page(request, error))
             response = to_response(result)
+            response.more = b""
             if response.status == 200:
                 response.status = error.status
             for name, value in (error.headers or {}).items():

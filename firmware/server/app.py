@@ -98,6 +98,8 @@ class App(Router):
         while root.parent:
             root = root.parent
         if root.server:
+            # Its hooks count from the request on that had it loaded.
+            root.server.hooked = root.has_hooks()
             root.begin_background(child)
 
     def before(self, hook):

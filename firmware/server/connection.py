@@ -316,6 +316,8 @@ class Connection:
                 self.at = head_end
                 if kind_of(result) is json_kind:
                     content = to_json(result)
+                    if not usual or size_of(content) > _MAX_JSON:
+                        result = Response(content, content_type=JSON)
                 else:
                     result = yield from answer.settle(self, result)
                     result = to_response(result)
@@ -346,8 +348,6 @@ class Connection:
                 if flags & _CLOSE:
                     break
             else:
-                if size:
-                    result = Response(content, content_type=JSON)
                 yield from answer.send(self, found, request, result, body)
                 if body and not body.done:
                     yield from reader.skip(self, request, body, head_end)
