@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import select
 import shutil
 import socket
 import threading
@@ -409,6 +410,22 @@ def test_connection_cut_at_any_request_leaves_a_whole_tree(kind, trees, where):
         else:
             kind.deploy(board, trees["new"])
         wait_until_kept(board)
+        assert which(kind, board, trees) == "new"
+
+
+@pytest.mark.parametrize("kind", ["cpython"], indirect=True)
+def test_connection_that_the_board_has_closed_is_opened_anew(kind, trees, monkeypatch):
+    """As while somebody types the password: the board closes an idle connection after some seconds."""
+    switch = update.switch
+
+    def idle_then_switch(client, plan):
+        assert select.select([client._connection.sock], [], [], air_board.WAIT_S)[0]
+        switch(client, plan)
+
+    monkeypatch.setattr(update, "switch", idle_then_switch)
+    with kind.start() as board:
+        board.wait()
+        kind.deploy(board, trees["new"])
         assert which(kind, board, trees) == "new"
 
 

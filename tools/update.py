@@ -16,6 +16,7 @@ import hashlib
 import http.client
 import json
 import os
+import select
 import socket
 import sys
 import time
@@ -110,6 +111,8 @@ class Client:
         fields = {"Accept": "application/json", **(headers or {})}
         if self._credentials:
             fields["Authorization"] = self._credentials
+        if self._has_ended():
+            self.close()
         try:
             self._connection.request(method, path, body, fields)
             with self._connection.getresponse() as answer:
@@ -124,6 +127,11 @@ class Client:
         finally:
             if sys.exc_info()[0]:
                 self.close()
+
+    def _has_ended(self) -> bool:
+        """Return whether the board has closed the connection meanwhile, as it does with one that idles for seconds."""
+        kept = self._connection.sock
+        return kept is not None and bool(select.select([kept], [], [], 0)[0])
 
     def _explain(self, status, reason, fields, data) -> str:
         with contextlib.suppress(ValueError, KeyError, TypeError):
