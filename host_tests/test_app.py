@@ -625,3 +625,69 @@ def test_address_that_is_taken_is_an_error(house, interpreter):
     done = interpreter.run("host_tests/apps/plain.py", *args, check=False)
     assert done.returncode != 0
     assert "http://" not in done.stdout
+
+
+# -- field lines of features
+
+
+@pytest.fixture(scope="module")
+def layers(server_interpreter):
+    with Server(server_interpreter, script="host_tests/apps/layers.py") as running:
+        yield running
+
+
+def values(answer, name):
+    return [value for key, value in answer.headers if key == name]
+
+
+@pytest.mark.parametrize("path", ["/inner/page", "/inner/stream"])
+def test_feature_of_both_applications_tells_once(layers, path):
+    answer = ask(layers, f"GET {path}", "X-Request-ID: mine", "Origin: https://one.example")
+    assert values(answer, "x-request-id") == ["mine"]
+    assert values(answer, "x-content-type-options") == ["nosniff"]
+    assert values(answer, "vary") == ["Origin"]
+    assert values(answer, "access-control-allow-origin") == ["https://one.example"]
+    assert values(answer, "content-security-policy") == ["default-src 'none'"]
+    assert len(re.findall('"default";r=', answer.header("ratelimit"))) == 2
+
+
+@pytest.mark.parametrize("path", ["/inner/page", "/inner/stream"])
+def test_field_set_by_a_hook_replaces_a_feature_s(layers, path):
+    answer = ask(layers, f"GET {path}", "X-Request-ID: mine", "X-Late: 1")
+    for name in ("x-request-id", "x-frame-options", "ratelimit"):
+        assert values(answer, name) == ["late"]
+    assert values(answer, "x-content-type-options") == ["nosniff"]
+
+
+def test_field_set_by_a_handler_replaces_a_feature_s(layers):
+    answer = ask(layers, "GET /inner/own", "X-Request-ID: mine")
+    assert (values(answer, "ratelimit"), values(answer, "x-content-type-options")) == (["own"], ["own"])
+    assert values(answer, "x-request-id") == ["mine"]
+    assert len(values(answer, "ratelimit-policy")) > 0
+
+
+def test_answer_of_a_hook_keeps_what_features_tell(layers):
+    answer = ask(layers, "GET /inner/page", "X-Request-ID: mine", "X-Replace: 1")
+    assert (answer.status, answer.body) == (203, b"another")
+    assert (values(answer, "x-frame-options"), values(answer, "x-request-id")) == (["late"], ["mine"])
+    assert values(answer, "x-content-type-options") == ["nosniff"]
+
+
+def test_response_that_is_returned_again_gathers_nothing(layers):
+    for name in ("one", "two", "none"):
+        answer = ask(layers, "GET /shared", f"Origin: https://{name}.example")
+        allowed = [] if name == "none" else [f"https://{name}.example"]
+        assert values(answer, "access-control-allow-origin") == allowed
+        assert values(answer, "vary") == ["Origin"]
+        assert values(answer, "content-security-policy") == ["default-src 'self'"]
+
+
+def test_requests_that_share_a_response_have_each_their_own_fields(layers):
+    with Client(layers) as first:
+        first.send(request("GET /shared", "X-Request-ID: first", "X-Wait: 1"))
+        while told(layers, "GET /waiting") != ["first"]:
+            time.sleep(0.02)
+        answer = ask(layers, "GET /open", "X-Request-ID: second")
+        assert (answer.body, values(answer, "x-request-id")) == (b"pong", ["second"])
+        answer = first.read()
+        assert (answer.body, values(answer, "x-request-id")) == (b"pong", ["first"])

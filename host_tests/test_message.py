@@ -64,7 +64,7 @@ def test_framing_is_settled_or_refused(raw):
         return
     assert request.target[:1] in (b"/", b"*") or request.method not in parser.METHODS
     assert (body is None) == (request.length == 0)
-    assert request.connection() in (b"", b"Connection: close\r\n", b"Connection: keep-alive\r\n")
+    assert request.lines() in (b"", b"Connection: close\r\n", b"Connection: keep-alive\r\n")
     for look in ("path", "args"):
         try:
             getattr(request, look)

@@ -23,6 +23,7 @@ from firmware.features import requestid
 
 class Request:
     raw_id = None
+    answer_lines = b""
 
     def __init__(self, number):
         self.sent = b"client-%d" % number if number % 2 else b"bad %d" % number

@@ -6,20 +6,24 @@ It gives no leave to do anything: who asks still has to say who it is. A page of
 (Bearer); the session's cookie is not sent from there at all.
 """
 
-from firmware.http.response import Response
+from firmware.http.response import Response, field_lines
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type"
 # Browsers keep the outcome of a preflight for this long: as long as Chromium does at most.
 _MAX_AGE_S = 7200
 
+_VARY = b"Vary: Origin\r\n"
+_ORIGIN = "Access-Control-Allow-Origin"
+
 
 def allow(app, origins, credentials=False, headers=_HEADERS, expose="", max_age_s=_MAX_AGE_S):
     """Let pages of `origins` read what `app` answers.
 
     `origins`: a list of text as browsers write it ("https://example.org:8443"), or "*" for all of them; `credentials`:
-    with cookies and Basic; `headers`: what they may send; `expose`: what they may read besides the usual. Raises
-    ValueError for all origins with credentials, and for an origin that no browser would send.
+    with cookies and Basic; `headers`: what they may send; `expose`: what they may read besides the usual. Where a
+    mounted application allows something, too, that holds. Raises ValueError for all origins with credentials, for an
+    origin that no browser would send, and for what would not stay one field line.
     """
     is_open = origins == "*"
     if is_open and credentials:
@@ -27,12 +31,14 @@ def allow(app, origins, credentials=False, headers=_HEADERS, expose="", max_age_
     for origin in () if is_open else origins:
         if "://" not in origin or origin.lower() != origin or origin.count("/") != 2:
             raise ValueError("not an origin: %r" % origin)
+    common = field_lines("Access-Control-Allow-Credentials", "true") if credentials else b""
+    if expose:
+        common += field_lines("Access-Control-Expose-Headers", expose)
+    lines = {origin: field_lines(_ORIGIN, origin) + common for origin in (("*",) if is_open else origins)}
 
     def granted(request):
         origin = request.headers.get("origin")
-        if origin is None or not (is_open or origin in origins):
-            return None
-        return "*" if is_open else origin
+        return None if origin is None else lines.get("*" if is_open else origin)
 
     @app.before
     def preflight(request):
@@ -49,22 +55,9 @@ def allow(app, origins, credentials=False, headers=_HEADERS, expose="", max_age_
     @app.after
     def grant(request, response):
         """Say who may read this, and that it depends on who asks."""
-        if not is_open:
-            _vary(response)
-        origin = granted(request)
-        if origin:
-            response.set_header("Access-Control-Allow-Origin", origin)
-            if credentials:
-                response.set_header("Access-Control-Allow-Credentials", "true")
-            if expose:
-                response.set_header("Access-Control-Expose-Headers", expose)
-
-
-def _vary(response):
-    """Add Origin to Vary (RFC 9110 12.5.5)."""
-    for name, value in (response.headers or {}).items():
-        if name.lower() == "vary":
-            values = value if type(value) is list else [value]
-            response.set_header(name, values + ["Origin"])
-            return
-    response.set_header("Vary", "Origin")
+        told = request.answer_lines
+        if not is_open and _VARY not in told:
+            # RFC 9110 12.5.5.
+            request.answer_lines += _VARY
+        if granted(request) and _ORIGIN.encode() not in told:
+            request.answer_lines += granted(request)

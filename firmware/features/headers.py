@@ -5,7 +5,7 @@
 A handler that sets one of these fields itself is left alone.
 """
 
-from firmware.http.response import JSON
+from firmware.http.response import JSON, field_lines
 
 # Content Security Policy Level 3: all of a page's parts come from this board, scripts and styles from files of their
 # own, none of it inline; no plug-ins; forms lead here; nobody frames it (a click on it would not be meant for it).
@@ -16,17 +16,15 @@ _ANY = b"X-Content-Type-Options: nosniff\r\n"
 
 # The address of a page on a private network, and what is in it, is nobody else's business. X-Frame-Options (RFC 7034)
 # is for browsers older than frame-ancestors.
-_PAGE = _ANY + b"Referrer-Policy: same-origin\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: %s\r\n"
+_PAGE = _ANY + b"Referrer-Policy: same-origin\r\nX-Frame-Options: DENY\r\n"
 
 
 def protect(app, policy=POLICY):
     """Set the fields on every answer; on JSON, which is no page, only that nobody takes it for one.
 
-    Raises ValueError for a policy that is not one line.
+    Raises ValueError for a policy that would not stay one line.
     """
-    page = _PAGE % policy.encode()
-    if page.count(b"\r") + page.count(b"\n") != 8:
-        raise ValueError("not one line: %r" % policy)
+    page = _PAGE + field_lines("Content-Security-Policy", policy)
 
     @app.after
     def harden(request, response):
@@ -34,16 +32,7 @@ def protect(app, policy=POLICY):
         if response.status == 101 or response.status == 304:
             return
         kind = response.content_type
-        lines = _ANY if kind == (JSON if type(kind) is bytes else "application/json") else page
-        response.more += _without(lines, response.headers) if response.headers else lines
-
-
-def _without(lines, headers):
-    """Return the field lines that are in `headers` under no case of their name."""
-    for name in headers:
-        if (name.lower() + ":").encode() in lines.lower():
-            names = [name.lower().encode() for name in headers]
-            return b"".join(
-                [line + b"\r\n" for line in lines.split(b"\r\n")[:-1] if line[: line.find(b":")].lower() not in names]
-            )
-    return lines
+        # Where a mounted application is protected, too, its policy holds.
+        if _ANY not in request.answer_lines:
+            is_json = kind == (JSON if type(kind) is bytes else "application/json")
+            request.answer_lines += _ANY if is_json else page

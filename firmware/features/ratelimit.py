@@ -42,7 +42,6 @@ def limit(app, per_minute, burst, clients=CLIENTS):
     """
     whole = Limit(Buckets("default", per_minute, burst, clients))
     app.before(whole.check)
-    app.after(_tell)
     return whole
 
 
@@ -145,23 +144,10 @@ class Buckets:
 
 def _take(request, buckets):
     at = buckets.take(request.client, request._source.server.clock)
-    lines = buckets.tell(at if at >= 0 else -1 - at)
-    request.limits = _both(request.limits, lines) if request.limits else lines
+    request.answer_lines += buckets.tell(at if at >= 0 else -1 - at)
     if at < 0:
         raise _refusal(buckets.wait_s(-1 - at))
 
 
 def _refusal(wait_s):
     return HTTPError(429, "Too many requests. Try again in %d s." % wait_s, {"Retry-After": str(wait_s)})
-
-
-def _both(lines, more):
-    """Return two policies' field lines as one's."""
-    first, second = lines.split(b"\r\n"), more.split(b"\r\n")
-    return b"".join([first[at] + b", " + second[at][second[at].find(b" ") + 1 :] + b"\r\n" for at in range(2)])
-
-
-def _tell(request, response):
-    # A hook before ours may have answered.
-    if request.limits:
-        response.more += request.limits

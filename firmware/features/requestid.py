@@ -26,12 +26,11 @@ def attach(app):
     """Give every request of `app` an `id`, and every response to one the field X-Request-ID."""
     app.id_of = id_of
     app.before(_begin)
-    app.after(_echo)
+    app.after(_late)
 
 
 def id_of(request):
     """Return the request's id as bytes; one is made for a request that has none yet."""
-    # A hook before ours may have answered.
     if request.raw_id is None:
         _begin(request)
     return request.raw_id
@@ -51,12 +50,10 @@ def _begin(request):
     if sent is None or not is_valid(sent):
         _counter = (_counter + 1) & _COUNTER_MASK
         sent = b"%s-%x" % (_prefix, _counter)
+    request.answer_lines += b"X-Request-ID: %s\r\n" % sent
     request.raw_id = sent
 
 
-def _echo(request, response):
-    id = id_of(request)
-    if response.headers and "X-Request-ID" in response.headers:
-        response.set_header("X-Request-ID", id.decode())
-    else:
-        response.more += b"X-Request-ID: %s\r\n" % id
+def _late(request, response):
+    # A hook before ours may have answered.
+    id_of(request)

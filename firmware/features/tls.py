@@ -134,7 +134,7 @@ class Redirect:
             yield from answer.refuse(slot, error, request)
             return
         request.end()
-        yield from writer.push(slot, response.head(server.common, request.connection()))
+        yield from writer.push(slot, response.head(server.common, request.lines()))
         yield from reader.linger(slot, end > head_end)
 
     def _response(self, request):

@@ -110,8 +110,9 @@ class Request:
     params = None
     _stream = None  # of the body: an iterator, where the route says that its handler takes one
     _target = _path = _args = _json = _form = None
-    # What features leave here for each other: `requestid`, `log`, `ratelimit`.
-    raw_id = began = limits = None
+    answer_lines = b""  # field lines of features, ready-made, for whatever is answered
+    # What features leave here for each other: `requestid`, `log`.
+    raw_id = began = None
     is_quiet = False
 
     def __init__(self, source):
@@ -234,10 +235,10 @@ class Request:
             return frame(self, flags)
         return None
 
-    def connection(self, option=b""):
-        """Return the Connection field line of the answer, empty where none is needed."""
-        if option:
-            return b"Connection: %s%s\r\n" % (option, b"" if self.keep_alive else b", close")
+    def lines(self):
+        """Return the answer's field lines that are due to the request: the features', Connection where it is needed."""
         if not self.keep_alive:
-            return b"Connection: close\r\n"
-        return b"" if self._source.marks[_FLAGS] & _MINOR_1 else b"Connection: keep-alive\r\n"
+            return self.answer_lines + b"Connection: close\r\n"
+        if self._source.marks[_FLAGS] & _MINOR_1:
+            return self.answer_lines
+        return self.answer_lines + b"Connection: keep-alive\r\n"

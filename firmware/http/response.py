@@ -34,8 +34,9 @@ class Response:
 
     `body` is bytes, text, a dict or list (sent as JSON), a generator of bytes or text, or an open file, `length` set
     to the bytes to send and `lines` to ready-made field lines (bytes), Content-Type and Content-Length among them.
-    `headers` is a dict of names to text values, or to lists of them for a repeated field. `trailers` is one, too, sent
-    behind a generator's last chunk to who asked for trailers; the generator may still change its values.
+    `headers` is a dict of names to text values, or to lists of them for a repeated field, or None; hooks change it by
+    `set_header`, and a Response that is returned again keeps what they have set. `trailers` is one, too, sent behind a
+    generator's last chunk to who asked for trailers; the generator may still change its values.
     """
 
     # A value that is not set costs nothing: most responses have few.
@@ -43,7 +44,6 @@ class Response:
     headers = content_type = None
     length = None
     lines = b""
-    more = b""  # field lines of features, ready-made, that are in neither of `lines` and `headers`
     trailers = None
     # Whether a generator alone was returned: where one yields nothing, MicroPython cannot tell it from a function.
     is_bare = False
@@ -100,23 +100,25 @@ class Response:
         if self.length != STREAM and hasattr(self.body, "close"):
             self.body.close()
 
-    def head(self, common, connection=b""):
-        """Return the head as bytes: status line, `common` and the response's own field lines, `connection`.
+    def head(self, common, more=b""):
+        """Return the head as bytes: status line, `common`, the response's own field lines and `more` (`Request.lines`).
 
-        Raises ValueError and TypeError, before anything is sent, for a field that would not stay one line or is the
-        server's own, and for a status that is none.
+        Of `more` is left out what `headers` has, too. Raises ValueError and TypeError, before anything is sent, for a
+        field that would not stay one line or is the server's own, and for a status that is none.
         """
         if self.lines and not self.headers:
-            return b"".join((_status_line(self.status), common, self.lines, self.more, connection, b"\r\n"))
-        return b"".join(self._parts(common, connection))
+            return b"".join((_status_line(self.status), common, self.lines, more, b"\r\n"))
+        return b"".join(self._parts(common, more))
 
-    def _parts(self, common, connection):
+    def _parts(self, common, more):
         status = self.status
         if type(status) is not int or (not 200 <= status <= 599 and status != 101):
             raise ValueError("not a status: %r" % (status,))
-        lines = [_status_line(status), common, self.lines, self.more, connection]
+        lines = [_status_line(status), common, self.lines]
         kind = self.content_type or BINARY
         if self.headers:
+            if more:
+                more = _others(more, self.headers)
             for name, values in self.headers.items():
                 lower = name.lower()
                 if " %s " % lower in _OWN:
@@ -131,6 +133,7 @@ class Response:
                 lines.append(b"Content-Type: %s\r\n" % _checked(kind, _VALUE))
             if status not in NO_BODY and length != STREAM:
                 lines.append(b"Content-Length: %d\r\n" % length)
+        lines.append(more)
         lines.append(b"\r\n")
         return lines
 
@@ -209,6 +212,18 @@ def field_lines(name, values):
     lines = b""
     for value in values if type(values) is list else (values,):
         lines += b"%s: %s\r\n" % (_checked(name, _TOKEN), _checked(str(value), _VALUE))
+    return lines
+
+
+def _others(lines, headers):
+    """Return the field lines that are in `headers` under no case of their name, and Vary, of which all lines count."""
+    folded = lines.lower()
+    for name in headers:
+        if (name.lower() + ":").encode() in folded:
+            names = [name.lower().encode() for name in headers if name.lower() != "vary"]
+            return b"".join(
+                [line + b"\r\n" for line in lines.split(b"\r\n")[:-1] if line[: line.find(b":")].lower() not in names]
+            )
     return lines
 
 

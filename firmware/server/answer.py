@@ -31,21 +31,23 @@ def send(slot, found, request, response, body):
         if response.length == STREAM:
             response = yield from _send_live(slot, found, request, response)
         if response.lines and not response.headers and type(response.body) is not bytes:
-            head = response.head(server.common, request.connection())
+            head = response.head(server.common, request.lines())
             yield from writer.send_file(slot, head, response.body, response.length)
             response.sent = response.length
         elif response.length != STREAM:
             head_only = request.method == "HEAD" or response.status in NO_BODY
-            # RFC 9110 7.8: what is about one connection is named there.
-            connection = request.connection(b"upgrade" if response.status == 426 else b"")
+            more = request.lines()
+            if response.status == 426:
+                # RFC 9110 7.8: what is about one connection is named there.
+                more += b"Connection: upgrade\r\n"
             try:
-                rest = writer.prepare(slot, response, connection, head_only)
+                rest = writer.prepare(slot, response, more, head_only)
             except Exception as error:
                 # Its head: nothing has been sent.
                 response.close()
                 response = yield from failure(slot, found, request, error)
                 head_only = request.method == "HEAD"
-                rest = writer.prepare(slot, response, request.connection(), head_only)
+                rest = writer.prepare(slot, response, request.lines(), head_only)
             if type(rest) is int:
                 # JSON, of so many bytes with its head, in everybody's buffer.
                 sent = slot.sock.write(server.json_view[:rest])
@@ -85,7 +87,7 @@ def _send_live(slot, found, request, response):
                 yield body.prime()
                 is_wanted = response.status != 204
             has_body = response.status == 101 or response.status not in NO_BODY
-            head = response.head(server.common, body.lines() if has_body else request.connection())
+            head = response.head(server.common, body.lines() if has_body else request.lines())
         except reader.Lost:
             raise
         except Exception as error:
@@ -128,9 +130,6 @@ def settle(slot, result):
 
 
 def _after(slot, found, request, response, hooks):
-    if response.more:
-        # A handler's own, that it returns each time.
-        response.more = b""
     for hook in hooks:
         try:
             result = hook(request, response)
@@ -139,7 +138,6 @@ def _after(slot, found, request, response, hooks):
             if result is not None and result is not response:
                 yield from _discard(slot, response)
                 response = to_response(result)
-                response.more = b""
         except reader.Lost:
             raise
         except Exception as error:
@@ -177,7 +175,6 @@ def failure(slot, found, request, error):
         try:
             result = yield from settle(slot, page(request, error))
             response = to_response(result)
-            response.more = b""
             if response.status == 200:
                 response.status = error.status
             for name, value in (error.headers or {}).items():
@@ -199,18 +196,21 @@ def _plain_page(error, request):
 
 def refuse(slot, error, request=None):
     """Answer what could not be framed: nobody knows where a next request would start."""
-    if request and slot.server.app.id_of:
-        slot.server.app.id_of(request)
+    server = slot.server
+    more = b"Connection: close\r\n"
+    if request and server.app.id_of:
+        server.app.id_of(request)
     response = _plain_page(error, request)
-    if request and slot.server.hooked:
-        response = yield from _after(slot, None, request, response, slot.server.app.hooks("after"))
-    data = response.head(slot.server.common, b"Connection: close\r\n")
+    if request and server.hooked:
+        response = yield from _after(slot, None, request, response, server.app.hooks("after"))
+        more = request.answer_lines + more
+    data = response.head(server.common, more)
     if request is None or request.method != "HEAD":
         data += response.body
         response.sent = len(response.body)
     try:
         yield from writer.push(slot, data)
     finally:
-        if slot.server.hooked:
-            yield from _done(slot, request, response, slot.server.app.hooks("done"))
+        if server.hooked:
+            yield from _done(slot, request, response, server.app.hooks("done"))
     yield from reader.linger(slot, error.status in _MORE_TO_COME)

@@ -53,9 +53,9 @@ def leave(server):
 def lines(request):
     """Return the field lines that frame a body of unknown length; with HTTP/1.0 the connection's end ends it."""
     if request.is_http_1_1():
-        return b"Transfer-Encoding: chunked\r\n" + request.connection()
+        return b"Transfer-Encoding: chunked\r\n" + request.lines()
     request.end()
-    return request.connection()
+    return request.lines()
 
 
 def wish(slot, want=WAIT):

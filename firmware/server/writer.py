@@ -13,7 +13,7 @@ PAUSE = 3
 # Two full segments of 1,440 bytes, lwIP's on the ESP32: no odd small one behind each write.
 OUT_BYTES = 2880
 
-# Body bytes that are copied behind the head for one write: a segment less a head. Beyond it copying costs more.
+# Body bytes that are copied behind the head for one write: a segment less a head. Beyond it copying costs lines.
 _FIRST = const(1024)
 
 # Files are sent this many buffers at a time, then the others have their turn.
@@ -34,17 +34,17 @@ def push(slot, data):
         yield WRITE
 
 
-def prepare(slot, response, connection, head_only):
-    """Make a response's head, and what sends it and, if not `head_only`, the body, whose length is known.
+def prepare(slot, response, lines, head_only):
+    """Make a response's head with `lines` of the request's, and what sends it and, if not `head_only`, the body.
 
-    Return the generator that does, or how many bytes of `server.json_view` are to be sent at once. Nothing is sent yet.
-    Raises ValueError and TypeError for what cannot be sent.
+    The body's length is known. Return the generator that does, or how many bytes of `server.json_view` are to be sent
+    at once. Nothing is sent yet. Raises ValueError and TypeError for what cannot be sent.
     """
     if response.content_type is JSON and response.status == 200 and not response.headers and not head_only:
-        stop = _put_json(slot.server, response, connection)
+        stop = _put_json(slot.server, response, lines)
         if stop:
             return stop
-    head = response.head(slot.server.common, connection)
+    head = response.head(slot.server.common, lines)
     if head_only or response.length == 0:
         return push(slot, head)
     if type(response.body) is bytes or type(response.body) is bytearray:
@@ -52,11 +52,11 @@ def prepare(slot, response, connection, head_only):
     return send_file(slot, head, response.body, response.length)
 
 
-def _put_json(server, response, connection):
+def _put_json(server, response, lines):
     """Put JSON behind the beginning of its head, which stands ready; return the length, 0 where there is no room."""
     if type(response.body) is not bytes:
         return 0
-    end = b"%d\r\n%s%s\r\n" % (len(response.body), response.more, connection)
+    end = b"%d\r\n%s\r\n" % (len(response.body), lines)
     at = server.json_at
     stop = at + len(end)
     if stop + len(response.body) > len(server.json_view):

@@ -261,7 +261,7 @@ def _check_frame(raw, expected):
     assert (body is None) == (expected[2] == 0), body
     modern = b"HTTP/1.0" not in raw
     line = b"" if modern else b"Connection: keep-alive\r\n"
-    _same(request.connection(), line if expected[1] else b"Connection: close\r\n", "Connection")
+    _same(request.lines(), line if expected[1] else b"Connection: close\r\n", "Connection")
 
 
 def _check_field(lines, name, expected):
