@@ -377,6 +377,14 @@ def test_half_closed_client_gets_all_its_answers(kitchen, path):
     assert len({(answer.status, answer.body) for answer in got}) == 1
 
 
+@pytest.mark.parametrize("between", range(4))
+def test_half_closed_client_is_not_lost_before_its_handler_began(kitchen, between):
+    # The sweep is overdue behind the first, and comes between a handler's call and its task's first step.
+    lines = ["GET /block/700", *["GET /json"] * between, "GET /async", "GET /json"]
+    got = answers(kitchen, b"".join(request(line) for line in lines), half_close=True)
+    assert [answer.status for answer in got] == [200] * len(lines)
+
+
 @pytest.mark.parametrize("kind", PIECES)
 def test_half_closed_client_that_never_finished_gets_no_success(kitchen, kind):
     raw, _ = PIECES[kind]

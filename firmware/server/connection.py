@@ -74,7 +74,7 @@ class Connection:
         self.task = None  # awaits what a handler gave
         self._watched = 0
         self._redirect = None
-        self._has_begun = False  # the task
+        self.has_begun = False  # the task
         self.cause = None  # why the task was cancelled
         self._waits = False  # whether `ready` may go on
         self._script = self._run()
@@ -111,7 +111,7 @@ class Connection:
         self.cause = cause
         self.request.end()
         # A task that never began would be dropped, and nobody bring the script on: it ends itself at its first step.
-        if self._has_begun:
+        if self.has_begun:
             self.task.cancel()
 
     def address(self):
@@ -127,7 +127,7 @@ class Connection:
             self._watched = 0
         if self.sock:
             self.sock.close()
-        if self.task and not self._has_begun:
+        if self.task and not self.has_begun:
             self.cause = self.cause or Lost()
         elif self.task:
             try:
@@ -165,11 +165,11 @@ class Connection:
         elif mode == 0 and want is not HOLD:
             self._waits = False
             self.cause = None
-            self._has_begun = False
+            self.has_begun = False
             self.task = asyncio.create_task(self._wait_for(want))
 
     async def _wait_for(self, pending):
-        self._has_begun = True
+        self.has_begun = True
         try:
             if self.cause:
                 raise asyncio.CancelledError

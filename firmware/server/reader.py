@@ -135,7 +135,8 @@ def is_gone(slot):
 def look_for(slot):
     """Find out whether the client of a handler that is awaited has gone: it gets a moment, then it is cancelled."""
     try:
-        if not slot.deadline and is_gone(slot):
+        # For a task that never began a cause is its end.
+        if slot.has_begun and not slot.deadline and is_gone(slot):
             slot.cause = Lost()
             slot.deadline = slot.server.clock + GONE_SWEEPS
     except OSError:

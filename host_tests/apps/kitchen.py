@@ -5,6 +5,7 @@ With the word "hooked" it has hooks that do nothing: all requests go the longer 
 
 import asyncio
 import gc
+import time
 
 from firmware import App, HTTPError, Response
 from firmware.server.transport import WRITE
@@ -101,6 +102,13 @@ async def later_still(request, turns):
     for _ in range(turns):
         await asyncio.sleep(0)
     return {"path": request.path, "agent": request.headers.get("user-agent")}
+
+
+@app.get("/block/<int:duration_ms>")
+def block(request, duration_ms):
+    """Keep the loop from doing anything else."""
+    time.sleep(duration_ms / 1000)
+    return {}
 
 
 @app.get("/sleep/<int:duration_ms>")
