@@ -36,10 +36,10 @@ def compiled_once():
     with pytest.MonkeyPatch.context() as patch:
         compile_file, known = mpy.compile_file, {}
 
-        def cached(source, target, arch, name=None):
-            key = (source.read_bytes(), arch, name)
+        def cached(source, target, arch, name=None, text=None):
+            key = (source.read_bytes(), arch, name, text)
             if key not in known:
-                known[key] = compile_file(source, target, arch, name).read_bytes()
+                known[key] = compile_file(source, target, arch, name, text).read_bytes()
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(known[key])
             return target

@@ -3,7 +3,7 @@
 A .mpy needs no compiler's memory on the board, and native functions become machine code here, so each is made for one
 architecture: "xtensawin" (ESP32, S2, S3), "rv32imc" (C2, C3, C6), "x64" and "x86" (the MicroPython of a laptop).
 
-    compile_tree(source, target, arch) -> [files written]      compile_file(source, target, arch, name)
+    compile_tree(source, target, arch) -> [files written]      compile_file(source, target, arch, name, text)
     architecture(what a board's sys.implementation._mpy is) -> arch
 """
 
@@ -13,7 +13,10 @@ import importlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+
+from tools import names
 
 # What only CPython imports.
 LAPTOPS = ("cpython.py",)
@@ -63,14 +66,19 @@ def compiler() -> str:
     return path
 
 
-def compile_file(source: Path, target: Path, arch: str, name: str | None = None) -> Path:
-    """Compile the file `source` to the file `target`; tracebacks call it `name`. Returns `target`.
+def compile_file(source: Path, target: Path, arch: str, name: str | None = None, text: str | None = None) -> Path:
+    """Compile the file `source`, or `text` in its place, to the file `target`; tracebacks call it `name`.
 
-    Raises CompileError, and SystemExit where there is no compiler.
+    Returns `target`. Raises CompileError, and SystemExit where there is no compiler.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     options = [OPTIMISATION, f"-march={arch}", "-s", name or source.name, "-o", str(target)]
-    done = subprocess.run([compiler(), *options, str(source)], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = source
+        if text is not None:
+            file = Path(folder, source.name)
+            file.write_text(text, encoding="utf-8")
+        done = subprocess.run([compiler(), *options, str(file)], capture_output=True, text=True)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
         raise CompileError(f"{source}: {' '.join(line.strip() for line in lines[-2:])}")
@@ -80,13 +88,18 @@ def compile_file(source: Path, target: Path, arch: str, name: str | None = None)
 def compile_tree(source: Path, target: Path, arch: str) -> list[Path]:
     """Compile every .py file below the folder `source` to a .mpy at the same place below `target`; return those.
 
-    Tracebacks name them from the folder's own name on: firmware/server/app.py. Raises as `compile_file`.
+    Their private names are shortened, but for those that the modules beside the folder use. Raises as `compile_file`.
     """
+    texts = {
+        file.relative_to(source): file.read_text(encoding="utf-8")
+        for file in sorted(source.rglob("*.py"))
+        if file.name not in LAPTOPS
+    }
+    beside = [file.read_text(encoding="utf-8") for file in sorted(source.parent.glob("*.py"))]
     made = []
-    for file in sorted(source.rglob("*.py")):
-        if file.name in LAPTOPS:
-            continue
-        place = file.relative_to(source)
-        name = Path(source.name, place).as_posix()
-        made.append(compile_file(file, (target / place).with_suffix(".mpy"), arch, name))
+    for place, text in names.shorten(texts, beside).items():
+        place_there = place.with_suffix(".mpy")
+        # As the board itself calls it: tracebacks and `__file__` then share one name in its memory.
+        name = Path(source.name, place_there).as_posix()
+        made.append(compile_file(source / place, target / place_there, arch, name, text))
     return made
