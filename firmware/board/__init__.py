@@ -65,6 +65,16 @@ def elapsed_ms(since):
     return (ticks_ms() - since) & _TICKS_MASK
 
 
+def borrow(name):
+    """Import a module of ours that nobody keeps, and return it: its heap is free again with the last reference."""
+    package, leaf = name[: name.rfind(".")], name[name.rfind(".") + 1 :]
+    module = __import__(name, None, None, (leaf,))
+    sys.modules.pop(name, None)
+    if hasattr(sys.modules[package], leaf):
+        delattr(sys.modules[package], leaf)
+    return module
+
+
 def python():
     """Return which Python this is."""
     version = ".".join(str(part) for part in sys.implementation.version[:3])

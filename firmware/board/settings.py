@@ -4,8 +4,6 @@
 shall be seen. Secrets are in it; who shows settings to anybody takes `public()`.
 """
 
-import sys
-
 import firmware.board as board
 from firmware.board import storage
 from firmware.http.errors import HTTPError
@@ -15,13 +13,8 @@ _GOOD = "config.good.json"
 
 
 def _schema():
-    """Return the table's module, which nobody keeps: its 6 KB of heap are needed for moments only."""
-    from firmware.board import schema
-
-    sys.modules.pop("firmware.board.schema", None)
-    if hasattr(board, "schema"):
-        del board.schema
-    return schema
+    """Return the table's module: its 6 KB of heap are needed for moments only."""
+    return board.borrow("firmware.board.schema")
 
 
 current = _schema().read({}, None, {})

@@ -65,10 +65,15 @@ class App(Router):
 
         `protocols`: the subprotocols it speaks; `origins`: whose pages may connect, besides those of this server.
         """
-        from firmware.server.websocket import upgrade
 
         def decorate(handler):
-            self.add(path, ("GET",), upgrade(handler, protocols, origins))
+            def shake_hands(request, **params):
+                # Loaded by the first that comes.
+                from firmware.server.websocket import upgrade
+
+                return upgrade(request, handler, protocols, origins, params)
+
+            self.add(path, ("GET",), shake_hands)
             return handler
 
         return decorate

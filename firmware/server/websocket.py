@@ -32,27 +32,25 @@ _ABNORMAL = const(1006)
 _INTERNAL_ERROR = websocket.CLOSE_INTERNAL_ERROR
 
 
-def upgrade(handler, protocols, origins):
-    """Return the HTTP handler that opens a WebSocket for `handler`."""
+def upgrade(request, handler, protocols, origins, params):
+    """Open a WebSocket for `handler`: return the response.
 
-    def shake_hands(request, **params):
-        """Raise 426 or 400 for what is no handshake, 403 for a page of somebody else's, 405 for HEAD."""
-        if request.method != "GET":
-            raise HTTPError(405, "A WebSocket begins with GET.", {"Allow": "GET, OPTIONS"})
-        get = request.headers.get
-        # RFC 9110 7.8: an upgrade that HTTP/1.0 asks for is not there.
-        key = websocket.check_handshake(get if request.is_http_1_1() else _no_field)
-        if not websocket.origin_allowed(get("origin"), get("host"), origins):
-            raise HTTPError(403, "Pages from there may not connect.")
-        headers = {"Upgrade": "websocket", "Sec-WebSocket-Accept": websocket.accept_key(key)}
-        protocol = websocket.choose_protocol(get("sec-websocket-protocol"), protocols)
-        if protocol:
-            headers["Sec-WebSocket-Protocol"] = protocol
-        socket = WebSocket(request, protocol)
-        socket._handler = lambda: handler(request, socket, **params)
-        return Response(socket, 101, headers)
-
-    return shake_hands
+    Raises 426 or 400 for what is no handshake, 403 for a page of somebody else's, 405 for HEAD.
+    """
+    if request.method != "GET":
+        raise HTTPError(405, "A WebSocket begins with GET.", {"Allow": "GET, OPTIONS"})
+    get = request.headers.get
+    # RFC 9110 7.8: an upgrade that HTTP/1.0 asks for is not there.
+    key = websocket.check_handshake(get if request.is_http_1_1() else _no_field)
+    if not websocket.origin_allowed(get("origin"), get("host"), origins):
+        raise HTTPError(403, "Pages from there may not connect.")
+    headers = {"Upgrade": "websocket", "Sec-WebSocket-Accept": websocket.accept_key(key)}
+    protocol = websocket.choose_protocol(get("sec-websocket-protocol"), protocols)
+    if protocol:
+        headers["Sec-WebSocket-Protocol"] = protocol
+    socket = WebSocket(request, protocol)
+    socket._handler = lambda: handler(request, socket, **params)
+    return Response(socket, 101, headers)
 
 
 def _no_field(name):

@@ -1,7 +1,7 @@
 """What the state of the link means for the server: the site on a network, the setup page on the access point."""
 
 import firmware.board as board
-from firmware.board import clock, dns, indicator, recovery, settings, tasks, wifi
+from firmware.board import clock, indicator, recovery, settings, tasks, wifi
 
 _SHOWN = {wifi.CONNECTED: indicator.SERVING, wifi.ACCESS_POINT: indicator.ACCESS_POINT}
 
@@ -43,9 +43,12 @@ def _turn(app, supervisor):
 
 async def _set_up(app, supervisor):
     """Serve the setup page and nothing else, and lead every name to it, until cancelled."""
-    from firmware.site import setup
+    from firmware.board import dns
 
     if app.server.app is app:
+        # Most boards see it once in their life; it takes 15 KB.
+        setup = board.borrow("firmware.site.setup")
         app.server.use(setup.make(supervisor, settings))
+        del setup
     # Only for who is on the access point: a network that is being tried has a DNS server of its own.
     await dns.serve(supervisor.address, 53, supervisor.address)

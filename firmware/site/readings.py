@@ -10,7 +10,6 @@ from firmware import App, HTTPError
 from firmware.board import settings
 from firmware.features.feed import Feed
 from firmware.http.jsontext import loads
-from firmware.http.websocket import CLOSE_UNSUPPORTED
 from firmware.server import transport
 from firmware.site import guards
 from firmware.site.problems import explain
@@ -148,6 +147,8 @@ async def live(request, socket):
     socket.follow(feed)
     async for message in socket:
         if type(message) is not str:
+            from firmware.http.websocket import CLOSE_UNSUPPORTED
+
             await socket.close(CLOSE_UNSUPPORTED, "JSON is text.")
             break
         try:
