@@ -166,6 +166,7 @@ def failure(slot, found, request, error):
     if not isinstance(error, HTTPError):
         slot.server.log_error("%s %s" % (request.method, request.target), error)
         if isinstance(error, MemoryError):
+            slot.server.app.spare()
             gc.collect()
             error = HTTPError(503, "Out of memory.", {"Retry-After": "1"})
         else:
@@ -184,7 +185,11 @@ def failure(slot, found, request, error):
             raise
         except Exception as second:
             slot.server.log_error("error page", second)
-    return _plain_page(error, request)
+    try:
+        return _plain_page(error, request)
+    except MemoryError:
+        gc.collect()
+        return Response(b"", error.status, error.headers)
 
 
 def _plain_page(error, request):

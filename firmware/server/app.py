@@ -20,6 +20,7 @@ class App(Router):
     server = None
     log = None  # a `features.log.Log`, told of errors
     id_of = None  # gives a request its `id`, where `features.requestid` is attached
+    lazy_one = None  # the `lazy.Lazy` in whose place this stands
 
     def __init__(self):
         super().__init__()
@@ -27,6 +28,7 @@ class App(Router):
         self._hooks = {"before": [], "after": [], "done": []}
         self._errors = {}
         self._background = []
+        self._tasks = ()  # those of the background
 
     def route(self, path, methods=("GET",), stream=False):
         """Decorate a handler for `methods` on `path` (see `router`).
@@ -95,17 +97,25 @@ class App(Router):
 
         Router.mount(self, "/", Lazy(self, prefixes, module))
 
-    def replace(self, lazy, child):
-        """Have a loaded application stand where `lazy` did."""
-        child.parent = self
-        self._mounts = [(prefix, child if old is lazy else old) for prefix, old in self._mounts]
-        root = self
-        while root.parent:
-            root = root.parent
+    def replace(self, old, new):
+        """Have a loaded application stand where its `lazy.Lazy` did, or the other way about."""
+        self._mounts = [(prefix, new if mounted is old else mounted) for prefix, mounted in self._mounts]
+        root = self.root()
+        # What was searched before may lie there.
+        root._recent.clear()
         if root.server:
-            # Its hooks count from the request on that had it loaded.
+            # Hooks count from this request on.
             root.server.hooked = root.has_hooks()
-            root.begin_background(child)
+
+    def root(self):
+        """Return the application that this one is a part of, or is."""
+        return self.parent.root() if self.parent else self
+
+    def spare(self):
+        """Forget what `lazy` has loaded and can be had again: memory is short."""
+        for app in self._apps():
+            if app.lazy_one:
+                app.lazy_one.forget(app)
 
     def before(self, hook):
         """Decorate `hook(request)`, called with every head; what it returns, if not None, is the answer."""
@@ -170,24 +180,29 @@ class App(Router):
         """
         self.server = Server(self, "%s/%s" % (NAME, VERSION))
         self.server.open(host, port, tls, redirect_port)
-        self._tasks = []
         self.begin_background(self)
         try:
             if ready:
                 ready()
             await self.server.serve()
         finally:
-            for task in self._tasks:
-                task.cancel()
+            self.end_background(self)
             self.server.close()
 
     def begin_background(self, part):
-        """Start the background tasks of a part of this application."""
-        functions = [function for app in part._apps() for function in app._background]
-        if functions:
-            from firmware.server.background import keep_going
-        for function in functions:
-            self._tasks.append(asyncio.create_task(keep_going(self.server, function)))
+        """Start the background tasks of a part of this application, and of what is mounted in it."""
+        for app in part._apps():
+            if app._background:
+                from firmware.server.background import keep_going
+
+                app._tasks = [asyncio.create_task(keep_going(self.server, function)) for function in app._background]
+
+    def end_background(self, part):
+        """End the background tasks of a part of this application, and of what is mounted in it."""
+        for app in part._apps():
+            for task in app._tasks:
+                task.cancel()
+            app._tasks = ()
 
     def run(self, host="0.0.0.0", port=80):
         """Serve until Ctrl-C; nothing else has to run."""

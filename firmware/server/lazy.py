@@ -1,6 +1,11 @@
-"""Applications that are loaded when somebody first asks for them: on a board each costs memory that others need."""
+"""Applications that are loaded when somebody first asks for them: on a board each costs memory that others need.
+
+One whose module has a function `can_go()` is forgotten while memory is short, if that returns True then: all that its
+module has made is lost, and the next who asks has it loaded anew. It must hold no native code, which never goes.
+"""
 
 import gc
+import sys
 
 from firmware.http.errors import HTTPError
 from firmware.http.parser import METHODS
@@ -22,11 +27,35 @@ class Lazy:
         else:
             return None
         try:
-            app = __import__(self._module, None, None, ("app",)).app
+            app = self._load()
         except Exception as error:
             return self._parent, self._refusal(error), None
+        app.parent = self._parent
+        app.lazy_one = self
         self._parent.replace(self, app)
+        root = self._parent.root()
+        if root.server:
+            root.begin_background(app)
         return app.search(path)
+
+    def _load(self):
+        try:
+            return __import__(self._module, None, None, ("app",)).app
+        except MemoryError:
+            # What is here for others may be had again.
+            self._parent.root().spare()
+            gc.collect()
+            return __import__(self._module, None, None, ("app",)).app
+
+    def forget(self, app):
+        """Stand where `app` does, which this has loaded, if it can go."""
+        module = sys.modules[self._module]
+        if hasattr(module, "can_go") and module.can_go():
+            self._parent.replace(app, self)
+            self._parent.root().end_background(app)
+            package = sys.modules[self._module[: self._module.rfind(".")]]
+            delattr(package, self._module[self._module.rfind(".") + 1 :])
+            del sys.modules[self._module]
 
     def _refusal(self, error):
         """Return the route of what cannot be loaded: out of memory, say, for now."""

@@ -199,13 +199,14 @@ class Server:
 
     def use(self, app):
         """Serve another application from now on, under the limits of the first."""
-        self.app = app
-        self._prepare()
         # A connection keeps to the one that it began with.
         self.shed()
+        self.app = app
+        self._prepare()
 
     def shed(self):
-        """Close the connections that are idle: memory is short."""
+        """Close the connections that are idle, and forget what can be loaded anew: memory is short."""
+        self.app.spare()
         for slot in self.slots:
             if slot.want is IDLE:
                 self.counters["evicted"] += 1

@@ -31,6 +31,12 @@ def folder():
     return storage.folder + "/files"
 
 
+def can_go():
+    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
+    # What it knows is in the storage.
+    return True
+
+
 @app.get("/api/files")
 def list_files(request):
     """Return the names and sizes of all files, and how many bytes are free (null: nobody knows)."""

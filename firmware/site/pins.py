@@ -9,6 +9,12 @@ app = App()
 explain(app)
 
 
+def can_go():
+    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
+    # The pins are the board's.
+    return True
+
+
 @app.get("/api/pins")
 def list_pins(request):
     """Return all pins, in the order of the settings, and the `version` of readings that have these."""

@@ -47,6 +47,7 @@ async def _set_up(app, supervisor):
 
     if app.server.app is app:
         # Most boards see it once in their life; it takes 15 KB.
+        app.spare()
         setup = board.borrow("firmware.site.setup")
         app.server.use(setup.make(supervisor, settings))
         del setup

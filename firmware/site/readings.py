@@ -33,6 +33,12 @@ _COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "r
 _MAX_ROWS = 40000000
 
 
+def can_go():
+    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
+    # Nobody looks on, and who comes back finds a minute that begins anew.
+    return not feed.is_followed()
+
+
 @app.background
 async def sample():
     """Take a reading every second, and when a pin has changed."""

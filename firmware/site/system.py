@@ -15,6 +15,12 @@ explain(app)
 _RESTART_MS = 500
 
 
+def can_go():
+    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
+    # It knows nothing.
+    return True
+
+
 @app.get("/api/settings")
 def read_settings(request):
     """Return the settings, each secret as true where there is one; with `?download=1` as a file to keep."""
