@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.features import auth
+from firmware.features import auth, passwords
 from firmware.http.errors import HTTPError
 from host_tests.servers import SOCKET_TIMEOUT_S, read_response
 from host_tests.test_auth import ADMIN, GUARDED, LAPTOP, PHONE, basic, client, guarded, log_in  # noqa: F401 - a fixture
@@ -369,7 +369,7 @@ def test_guess_that_hangs_up_is_counted_and_only_one_is_verified_at_a_time(monke
         assert refused.value.status == 429
         await guard.check_password(heads.request(client="192.168.4.3"), "admin", "right")
 
-    monkeypatch.setattr(auth, "verify", verify)
+    monkeypatch.setattr(passwords, "verify", verify)
     asyncio.run(attack())
 
 

@@ -10,7 +10,7 @@ import pytest
 import websockets.exceptions
 from websockets.sync.client import connect
 
-from firmware.features import auth
+from firmware.features import auth, passwords
 from firmware.http.errors import HTTPError
 from host_tests.servers import SOCKET_TIMEOUT_S, Server
 from host_tests.test_connection import Client, ask
@@ -182,7 +182,7 @@ def test_verified_password_need_not_be_verified_again(monkeypatch):
         verified.append(password)
         return password == "right"
 
-    monkeypatch.setattr(auth, "verify", verify)
+    monkeypatch.setattr(passwords, "verify", verify)
     record = ["one"]
     guard = auth.Auth(lambda: record[0], None)
 

@@ -11,7 +11,7 @@
         return {"for": request.user.name}
 
 Behind a guard `request.user` is a User; elsewhere `auth.identify(request)` tells. There is one password, the
-administrator's; scripts have tokens, each with a role of `tokens.ROLES`. What a browser sends by itself, the session's
+administrator's; scripts have tokens, each with a role of ROLES. What a browser sends by itself, the session's
 cookie and Basic, changes nothing when a page of another site has it sent.
 
 While there is no password, the network may only read; the machine itself (a laptop's own browser) may do everything.
@@ -22,14 +22,15 @@ import os
 from binascii import a2b_base64, b2a_base64
 
 from firmware.features.origins import SAFE, refuse_foreign
-from firmware.features.passwords import Attempts, verify
 from firmware.features.signing import is_equal, sign
-from firmware.features.tokens import ROLES
 from firmware.http.errors import HTTPError
 from firmware.http.urls import decode_text
 from firmware.server import transport
 
 ADMIN = "admin"
+
+# What a token, or a user, may: read, change things, change who may. Each may what those before it may.
+ROLES = ("read", "write", "admin")
 
 # These refuse for themselves: who is to log in is not logged in yet.
 _OPEN = ("/api/login", "/api/logout")
@@ -49,7 +50,7 @@ _TURN_MS = 20
 
 
 class User:
-    """Who asks: `name`, `role` (of `tokens.ROLES`), `by` ("session", "password", "token" or "loopback"), `session`."""
+    """Who asks: `name`, `role` (of ROLES), `by` ("session", "password", "token" or "loopback"), `session`."""
 
     def __init__(self, name, role, by, session=None):
         self.name = name
@@ -69,7 +70,7 @@ class Auth:
         self.tokens = tokens
         self.save_password = save_password
         self._setup = ()
-        self._attempts = attempts or Attempts()
+        self._attempts = attempts  # made when there is a password to be verified
         self._key = os.urandom(32)
         self._verified = []
         self._is_busy = False
@@ -194,7 +195,7 @@ class Auth:
     def _by_password(self, request, rest):
         name, password = _credentials(rest)
         address = request.client
-        self._attempts.check(address)
+        self._guesses().check(address)
         if self._is_verified(self._proof(address, name, password)):
             return User(name, "admin", "password")
         return self._by_verified(request, name, password)
@@ -203,11 +204,21 @@ class Auth:
         await self.check_password(request, name, password)
         return User(name, "admin", "password")
 
+    def _guesses(self):
+        if self._attempts is None:
+            from firmware.features.passwords import Attempts
+
+            self._attempts = Attempts()
+        return self._attempts
+
     async def check_password(self, request, name, password):
         """Raise 401 unless these are the administrator's name and password, 429 for who has been wrong too often.
 
         403 while there is no password. One is verified at a time: the others wait for their turn.
         """
+        from firmware.features.passwords import verify
+
+        attempts = self._guesses()
         address = request.client
         proof = self._proof(address, name, password)
         while self._is_busy:
@@ -217,15 +228,15 @@ class Auth:
             record = self.password()
             if record is None:
                 raise HTTPError(403, "No password is set.")
-            self._attempts.check(address)
+            attempts.check(address)
             if self._is_verified(proof):
                 return
             # Counted before it is known: who hangs up in the middle has tried.
-            self._attempts.charge(address)
+            attempts.charge(address)
             is_right = await verify(password, record)
             if not is_right or not is_equal(name.encode(), ADMIN.encode()):
                 raise HTTPError(401, "The name or the password is wrong.", challenge(request))
-            self._attempts.clear(address)
+            attempts.clear(address)
             self._verified = self._verified[1 - _MAX_VERIFIED :] + [proof]
         finally:
             self._is_busy = False

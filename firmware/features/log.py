@@ -20,8 +20,8 @@ from firmware.features.logline import describe, escape, store
 from firmware.http.response import Response
 from firmware.server import transport
 
-# Some 60 requests: what happened before something went wrong.
-RING_BYTES = 4096
+# Some 40 requests: what happened before something went wrong.
+RING_BYTES = 2560
 
 # The end of a traceback, where it says what went wrong.
 MAX_CRASH_LETTERS = 1000

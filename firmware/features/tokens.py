@@ -6,11 +6,9 @@ A token is 160 random bits, which nobody guesses: one round of SHA-256 is enough
 import hashlib
 from binascii import hexlify
 
+from firmware.features.auth import ROLES
 from firmware.features.signing import is_equal, random_hex
 from firmware.http.errors import HTTPError
-
-# What a token, or a user, may: read, change things, change who may. Each may what those before it may.
-ROLES = ("read", "write", "admin")
 
 # Each is compared with what a client sends, and takes some 200 bytes.
 MAX_TOKENS = 16

@@ -50,8 +50,8 @@ _MAX_LENGTHS = const(16)
 _LENGTH = b"%d\r\n\r\n"
 _LAST = b"%d\r\nConnection: close\r\n\r\n"
 
-# What a slot's own buffer is for: all heads but those with many cookies, which get a larger one (`reader.enlarge`).
-_USUAL_HEAD_BYTES = const(1024)
+# A slot's own buffer is for a browser's 400 to 650 bytes. A head that is longer gets a larger one (`reader.enlarge`).
+_USUAL_HEAD_BYTES = const(704)
 
 # What the script uses at every request, for it to take at once.
 _TOOLS = (scan, bytes, type, len, dict, Request, encode_json, METHODS, IDLE)

@@ -1,12 +1,20 @@
-"""Log-in, password and tokens: the guard of what changes something, loaded by the first who wants to."""
+"""Who may: the guard of what changes something, loaded by the first who wants to; its endpoints are in `login`."""
 
 import firmware.board as board
 from firmware.board import clock, settings, storage
 from firmware.features.auth import Auth
 from firmware.features.sessions import Sessions
-from firmware.features.tokens import Tokens
 from firmware.site import guards
-from firmware.site.problems import explain
+
+
+class _Tokens:
+    """Stands for the Tokens until somebody asks them something: most boards have none."""
+
+    def __getattr__(self, name):
+        from firmware.features.tokens import Tokens
+
+        auth.tokens = Tokens(storage)
+        return getattr(auth.tokens, name)
 
 
 def _is_secure():
@@ -19,11 +27,8 @@ def _save_password(record):
 
 
 _sessions = Sessions(storage, clock.unix_time, board.uptime_s, secure=_is_secure())
-auth = Auth(lambda: settings.current["admin"], _sessions, Tokens(storage), _save_password)
+auth = Auth(lambda: settings.current["admin"], _sessions, _Tokens(), _save_password)
 auth.log = guards.log
-
-app = auth.app
-explain(app)
 
 
 class _Guarded:

@@ -37,7 +37,7 @@ def attach(app):
         ratelimit.limit(app, PER_MINUTE, BURST)
     origins.only_hosts(app, _names)
     app.before(_protect)
-    app.lazy(("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens"), "firmware.site.account")
+    app.lazy(("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens"), "firmware.site.login")
 
 
 def _protect(request):
