@@ -1,0 +1,52 @@
+"""Applications that are loaded when they are asked for: /part and /other. POST /spare is a heap that runs short.
+
+POST /fail?times=N has the next N loads run out of memory.
+"""
+
+import gc
+import sys
+
+from firmware import App
+from host_tests.apps import start
+from host_tests.apps.beside_lazy import failures, stays, ticks
+
+app = App()
+app.lazy(("/part",), "host_tests.apps.lazy_part")
+app.lazy(("/other",), "host_tests.apps.lazy_other")
+
+
+@app.get("/parts")
+def parts(request):
+    """Return which parts are loaded, and what their background tasks have counted."""
+    loaded = [name[16:] for name in sys.modules if name.startswith("host_tests.apps.lazy_")]
+    return {"loaded": sorted(name for name in loaded if name != "lazy_app"), "ticks": ticks}
+
+
+@app.post("/spare")
+def spare(request):
+    app.spare()
+
+
+@app.put("/stays")
+def set_stays(request):
+    stays[:] = request.json
+
+
+@app.post("/fail")
+def fail(request):
+    failures[0] = request.args.get("times", 1, int)
+
+
+@app.get("/exhaust")
+def exhaust(request):
+    raise MemoryError("no room")
+
+
+@app.get("/heap")
+def heap(request):
+    gc.collect()
+    return {"used": gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0}
+
+
+if __name__ == "__main__":
+    start.run(app)
