@@ -12,7 +12,7 @@ All but the first three are for administrators.
 """
 
 from firmware import App
-from firmware.features import origins, passwords
+from firmware.features import origins
 from firmware.features.auth import ADMIN, BEARER
 from firmware.http.errors import HTTPError, reason
 from firmware.server import transport
@@ -81,6 +81,8 @@ def make_app(auth):
             fields = _members(request, ("old", "new"))
             # Who finds a browser logged in does not know it.
             await auth.check_password(request, ADMIN, fields["old"])
+        from firmware.features import passwords
+
         new = await passwords.make(fields["new"])
         if auth.password() != record:
             raise HTTPError(409, "Somebody else has just set a password.")
