@@ -314,6 +314,34 @@ def test_slider_that_is_dragged_ends_where_it_is_let_go(pinned, browser):
     expect(slider).to_have_value("30")
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.interpreters("amd64")
+def test_slider_ends_where_it_is_let_go_though_the_board_was_busy(pinned, browser, status):
+    context = browser.profile()
+    refused = []
+
+    def refuse_twice(route):
+        if route.request.method == "PUT" and len(refused) < 2:
+            refused.append(route.request.post_data_json)
+            route.fulfill(status=status, headers={"Retry-After": "1"})
+        else:
+            route.continue_()
+
+    context.route("**/api/pins/4", refuse_twice)
+    page = browser.open(pinned.url, context)
+    expect_live(page)
+    slider = page.get_by_role("slider", name="Fan")
+    slider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    # Playwright calls `refuse_twice` while one waits for it.
+    wait_until(lambda: page.wait_for_timeout(50) or board_value(pinned, 4) == 5, "the last value")
+    assert len(refused) == 2
+    expect(slider).to_have_value("5")
+    expect(page.locator("#pin-error")).to_have_text("")
+    browser.forgive(str(status))
+
+
 def test_pins_of_a_page_that_may_not_set_them_stay_as_they_are(pinned, browser):
     page = browser.open(f"{pinned.url}#/settings")
     page.get_by_label("New password").fill("correct horse")
@@ -377,9 +405,12 @@ def test_pins_are_chosen_under_settings_and_appear_at_once(start_server, browser
     row.get_by_label("Mode").select_option("output")
     page.get_by_role("button", name="Apply").click()
     expect(dashboard.get_by_role("switch", name="Pump")).to_be_visible()
-    row.get_by_role("button", name="Remove").click()
-    page.get_by_role("button", name="Apply").click()
+    # The keyboard goes on from where it was, or from the next best place.
+    row.get_by_role("button", name="Remove").press("Enter")
+    expect(page.get_by_role("button", name="Add a pin")).to_be_focused()
+    page.get_by_role("button", name="Apply").press("Enter")
     expect(dashboard.locator("#pins")).to_be_hidden()
+    expect(page.get_by_role("button", name="Apply")).to_be_focused()
     browser.forgive("422")
 
 

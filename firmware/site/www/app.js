@@ -1,7 +1,7 @@
-// The shell of the page, its live connection, and the dashboard; each other section is a file, loaded when first shown.
+// The shell of the page, its live connection, and the dashboard; other sections are files, loaded when shown.
 
 const PATIENCE_MS = 10000; // a board takes seconds for a password
-// A board serves few at once: one that says 503 has room again soon.
+// A board that is busy has room again soon.
 const BUSY_MS = 1000;
 const BUSY_TRIES = 4;
 
@@ -38,7 +38,7 @@ export async function call(method, path, body) {
       throw { status: 0, message: "The board does not answer.", fields: {} };
     }
     if (response.ok) return content;
-    if (response.status === 503 && method === "GET" && tries < BUSY_TRIES) {
+    if (/429|503/.test(response.status) && method !== "POST" && tries < BUSY_TRIES) {
       await pause(BUSY_MS * tries);
       continue;
     }
@@ -221,7 +221,7 @@ at("led").addEventListener("click", async () => {
   showLED(on);
 });
 
-// -- the live connection: Server-Sent Events, or polls while a board has no place left for one more listener
+// -- the live connection: Server-Sent Events, or polls where a board has no place for one more
 
 const TURN_MS = 1000;
 const STALE_MS = 4000; // a reading comes every second

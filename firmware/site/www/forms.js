@@ -36,11 +36,12 @@ export function makeForm(children, button, act) {
       general.textContent = mark(form, error.fields || {}) ? "" : error.message;
     }
     button.disabled = false;
+    if (document.activeElement === document.body) button.focus();
   });
   return form;
 }
 
-// Returns whether every member that is wrong has a field; a list's item is its list's where it has none of its own.
+// Returns whether all that is wrong has a field: a list's item its own, or else its list's.
 function mark(form, wrong) {
   const left = new Set(Object.keys(wrong));
   let first;

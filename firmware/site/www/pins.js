@@ -52,7 +52,7 @@ function item(pin) {
     make("span", { className: pin.error ? "error" : "quiet" }, pin.error || `GPIO ${pin.number}`)), control, state);
 }
 
-// A slider is faster than a board: what it passes while one request is under way is left out.
+// A slider is faster than a board: what it passes meanwhile is left out.
 async function set(row, value) {
   row.draw(value);
   row.wanted = value;

@@ -75,7 +75,7 @@ function makeRows(path, items, makeRow, fresh, label) {
   const add = (item) => {
     const [read, ...children] = makeRow(item);
     const row = make("div", { className: path === "networks" ? "network" : "pin" }, ...children,
-      plain("Remove", () => row.remove()));
+      plain("Remove", () => { row.remove(); more.focus(); }));
     row.read = read;
     list.append(row);
     return row;
@@ -84,6 +84,7 @@ function makeRows(path, items, makeRow, fresh, label) {
     for (const input of row.querySelectorAll("[data-member]")) input.name = `${path}.${i}.${input.dataset.member}`;
     return row.read();
   });
+  const more = plain(label, () => add(fresh).querySelector("input").focus());
   let filled;
   const fill = (items) => {
     list.replaceChildren();
@@ -92,7 +93,7 @@ function makeRows(path, items, makeRow, fresh, label) {
   };
   fill(items);
   return {
-    fill, children: [list, plain(label, () => add(fresh).querySelector("input").focus())],
+    fill, children: [list, more],
     // A list that nobody touched may be another by `now`.
     read: (now) => JSON.stringify(read()) === filled ? now : read(),
   };
