@@ -11,6 +11,7 @@ from firmware import App, HTTPError, Response
 from host_tests.apps.kitchen import JUNK, pattern
 from host_tests.servers import Server
 from host_tests.test_connection import Client, answers, ask, request, state
+from host_tests.test_websocket_server import Socket
 
 
 @pytest.fixture(scope="module", params=["plain", "hooked", "hooked-later"])
@@ -649,6 +650,19 @@ def test_feature_of_both_applications_tells_once(layers, path):
     assert values(answer, "access-control-allow-origin") == ["https://one.example"]
     assert values(answer, "content-security-policy") == ["default-src 'none'"]
     assert len(re.findall('"default";r=', answer.header("ratelimit"))) == 2
+
+
+def test_handshake_of_a_websocket_is_an_answer_like_others(layers):
+    with Socket(layers, "/inner/ws", "X-Request-ID: mine") as client:
+        assert values(client.answer, "x-request-id") == ["mine"]
+        assert values(client.answer, "connection") == ["Upgrade"]
+        assert client.answer.header("ratelimit")
+        assert client.frame() == (1, b"x")
+
+
+def test_id_is_not_taken_for_a_field(layers):
+    answer = ask(layers, "GET /shared", "Origin: https://one.example", "X-Request-ID: Access-Control-Allow-Origin")
+    assert values(answer, "access-control-allow-origin") == ["https://one.example"]
 
 
 @pytest.mark.parametrize("path", ["/inner/page", "/inner/stream"])

@@ -34,7 +34,7 @@ class Counter:
         return self
 
     def run(self):
-        return self._step(_by=2)._count
+        return self._step(2)._count
 
 
 result = Counter().run()
@@ -44,7 +44,7 @@ result = Counter().run()
 def test_private_names_are_short_and_lines_stay():
     (short,) = shorten(COUNTER)
     assert run(short) == run(COUNTER) == 7
-    assert re.findall(r"_[a-z]\b", short) == ["_a", "_b", "_a", "_c", "_d", "_b", "_d", "_c", "_d", "_b"]
+    assert re.findall(r"_[a-z]\b", short) == ["_a", "_b", "_a", "_c", "_d", "_b", "_d", "_c", "_b"]
     assert len(short.splitlines()) == len(COUNTER.splitlines())
     assert '"""Has a `_count`."""' in short and "# by _by" in short and "def __init__(self):" in short
 
@@ -61,9 +61,13 @@ def test_files_have_the_same_few_names():
         "print(thing._mine)\n",
         "call(_mine=1)\n",
         "getattr(thing, '_mine')\n",
+        "getattr(thing, '_mi' + rest)\n",
         "getattr(thing, b'_mine'.decode())\n",
+        "'%(_mine)s' % locals()\n",
         "from module import _mine\n",
         "from module import _mine as _yours\n",
+        "from package._mine import it\n",
+        "import package._mine as it\n",
         "print(f'{thing._mine}')\n",
         "print(f'{_mine}')\n",
         "print(_mine)\n",
@@ -71,10 +75,13 @@ def test_files_have_the_same_few_names():
         "no python _mine\n",
     ],
 )
-def test_name_that_another_file_may_mean_stays(other):
+def test_name_that_somebody_else_may_mean_stays(other):
     text = "_mine = 1\n"
     assert shorten(text, other)[0] == text
     assert shorten(text, others=[other])[0] == text
+    # Where it is one's own, too, it is no better.
+    if not other.startswith(("class", "no", "print(_")):
+        assert shorten(text + other)[0] == text + other
 
 
 def test_name_that_two_files_have_of_their_own_is_short_in_both():
@@ -84,25 +91,59 @@ def test_name_that_two_files_have_of_their_own_is_short_in_both():
     assert shorten(*texts) == texts
 
 
-def test_name_of_one_file_is_short_whoever_has_it_there():
+def test_attribute_that_this_file_alone_has_is_short_whoever_has_it_there():
     text = "class Node:\n    def __init__(self, _next):\n        self._next = _next\n\n\nnode = Node(None)._next\n"
     assert shorten(text)[0] == text.replace("_next", "_a")
 
 
-@pytest.mark.parametrize("base", ["Base", "module.Base", "Renamed", "make()"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_mark = 3\nprint(thing._mark)\n",
+        "def attach(thing):\n    _mark = 3\n    thing._mark = _mark\n",
+        "class Own:\n    def __init__(self, other):\n        self._mark = other._mark = 3\n",
+    ],
+)
+def test_attribute_of_somebody_else_stays(text):
+    assert shorten(text)[0] == text
+
+
+@pytest.mark.parametrize("base", ["Base", "module.Base", "Renamed"])
 def test_classes_of_one_family_do_not_meet_in_a_name(base):
     parent = "class Base:\n    def __init__(self):\n        self._one = 1\n        self._two = 2\n"
-    child = (
-        f"from module import Base as Renamed\n\n\nclass Child({base}):\n    def f(self):\n        self._x = self._one\n"
-    )
+    child = "from module import Base\nfrom module import Base as Renamed\n\n\n"
+    child += f"class Child({base}):\n    def f(self):\n        self._x = self._one\n"
     short = shorten(child, parent)
     assert "self._a = self._b" in short[0]
     assert "self._b = 1" in short[1] and "self._c = 2" in short[1]
 
 
-def test_name_from_a_class_outside_stays():
-    text = "class Queue(core.IOQueue):\n    def take(self):\n        self._map = self._dequeue()\n"
+@pytest.mark.parametrize("base", ["make()", "Alias", "Base[int]"])
+def test_class_that_may_be_of_any_family_shares_the_names_of_all(base):
+    parents = [f"class Base{number}:\n    def __init__(self):\n        self._n{number} = 1\n" for number in range(3)]
+    child = f"Alias = Base\n\n\nclass Child({base}):\n    def f(self):\n        self._late = self._n1\n"
+    short = shorten(child, *parents)
+    assert "self._late = self._a\n" in short[0]
+    assert [re.search(r"self\.(\S+) =", text)[1] for text in short[1:]] == ["_b", "_a", "_c"]
+
+
+@pytest.mark.parametrize("base", ["core.IOQueue", "Queue"])
+def test_what_a_class_from_elsewhere_may_have_stays(base):
+    text = "import core\nfrom queue import Queue\n\n\n_free = 1\n\n\n"
+    text += f"class Own({base}):\n    def _put(self, _item):\n        self._map = self._dequeue(_free)\n"
+    text += "        super()._put(_item)\n"
+    assert shorten(text)[0] == text.replace("_free", "_a").replace("_item", "_b")
+
+
+def test_class_that_inherits_from_a_builtin_has_short_names():
+    text = "class Own(Exception):\n    def __init__(self):\n        self._map = {}\n"
     assert shorten(text)[0] == text.replace("_map", "_a")
+
+
+@pytest.mark.parametrize("line", ["\x0c", "# a\x85b\u2028c", "é = 'ü'  # ñ", "x = 1 + \\\n    2", "if True:\n\ty = 1"])
+def test_lines_are_those_of_the_compiler(line):
+    text = f"_first = 1\n{line}\ndef _second():\n    return _first\n"
+    assert shorten(text)[0] == text.replace("_first", "_a").replace("_second", "_b")
 
 
 def test_short_name_that_is_in_use_is_passed_over():
@@ -117,6 +158,18 @@ def test_there_are_more_names_than_letters():
 
 def test_what_is_no_python_stays():
     assert shorten("if _x:\n")[0] == "if _x:\n"
+
+
+def test_tree_is_shortened_before_it_is_compiled(tmp_path):
+    (tmp_path / "main.py").write_text("from package import part\nprint(part._seen)\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("")
+    (tmp_path / "package" / "part.py").write_text("_seen = 1\n_hidden_from_all = 2\nprint(_hidden_from_all)\n")
+    for folder in ("one", "two"):
+        mpy.compile_tree(tmp_path / "package", tmp_path / folder / "package", "x64")
+    code = (tmp_path / "one" / "package" / "part.mpy").read_bytes()
+    assert b"_seen" in code and b"_hidden_from_all" not in code
+    assert code == (tmp_path / "two" / "package" / "part.mpy").read_bytes()
 
 
 def test_firmware_is_the_same_but_for_its_private_names():

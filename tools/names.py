@@ -1,10 +1,11 @@
 """Shortens private names before they are compiled: MicroPython keeps each name in RAM, once, for as long as it runs.
 
 A `_name` is nobody's business outside of its file, so that each file can have the same few: `_a`, `_b`, ... Lines stay
-where they are, so tracebacks do not suffer; public names stay what they are. Left alone is what others may see:
+where they are, for tracebacks; public names stay what they are. So does what others may see, or a text may mean:
 
-- a name that a file takes from a foreign object, or that stands in a text (`getattr`), unless one file alone has it;
-- a name that is inherited from a class which is not in the tree.
+- what stands in a text that is no docstring, in an f-string, in an import, or is the keyword of an argument;
+- what is set on another object than `self`, and what is read from one, unless this file alone has it as an attribute;
+- what is used and not made here: inherited, or a builtin; and all attributes where a class comes from elsewhere.
 
 Files whose classes inherit from one another's share their names.
 
@@ -16,6 +17,7 @@ What is no Python stays as it is: MicroPython's compiler says what is wrong with
 from __future__ import annotations
 
 import ast
+import builtins
 import io
 import re
 import tokenize
@@ -23,71 +25,92 @@ from collections import defaultdict
 from string import ascii_lowercase
 
 PRIVATE = re.compile(r"_[A-Za-z][A-Za-z0-9_]*")
+# A text's last piece, which may be the beginning of a name: getattr(self, "_do_" + method).
+_BEGINNING = re.compile(r"(?<![A-Za-z0-9_])_[A-Za-z][A-Za-z0-9_]*$")
 # How classes call themselves; what else has attributes is somebody else.
 SELVES = ("self", "cls")
 
 
 class Names:
-    """The private names of one module: `bound` are its own, `foreign` what it takes from elsewhere or tells in a text.
+    """The names of one module.
 
-    `classes` and `bases`: the names of its classes, and of those that they inherit from.
+    `bound`: its own; `attributes`: those of them that its classes have; `used`: by itself; `read`: from other objects;
+    `fixed`: not to be renamed by anybody; `beginnings`: of such. `classes`, and `bases`, which those inherit from: None
+    among them is for what only running it would tell.
     """
 
     def __init__(self, text: str):
-        self.bound = set()
-        self.foreign = set()
-        self.classes = set()
-        self.bases = set()
-        self._used = set()
-        self._aliases = {}
+        self.bound, self.attributes, self.read, self.fixed, self.beginnings = set(), set(), set(), set(), set()
+        self.classes, self.bases = set(), set()
+        self.used, self._imported = set(), {}
         try:
             tree = ast.parse(text)
         except (SyntaxError, ValueError):
-            self.foreign.update(PRIVATE.findall(text))
+            self.fixed.update(PRIVATE.findall(text))
             return
-        texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
-            self._look(node, texts)
-        self.bases = {self._aliases.get(name, name) for name in self.bases}
-        # What is inherited, and what a module above has.
-        self.foreign |= self._used - self.bound
+            if id(node) not in docstrings:
+                self._look(node)
+        self.bound |= self.attributes
+        self.bases = {self._base(base) for base in self.bases}
 
-    def _look(self, node, docstrings):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    def _look(self, node):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             self.bound.add(node.name)
-            if isinstance(node, ast.ClassDef):
-                self.classes.add(node.name)
-                self.bases.update(_last_name(base) for base in node.bases)
+        elif isinstance(node, ast.ClassDef):
+            self.bound.add(node.name)
+            self.classes.add(node.name)
+            self.bases.update(node.bases)
+            for statement in node.body:
+                self.attributes.update(_made_by(statement))
         elif isinstance(node, ast.arg):
             self.bound.add(node.arg)
         elif isinstance(node, ast.Name):
-            (self._used if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
+            (self.used if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
         elif isinstance(node, ast.Attribute):
-            if not (isinstance(node.value, ast.Name) and node.value.id in SELVES):
-                self.foreign.add(node.attr)
-            else:
-                (self._used if isinstance(node.ctx, ast.Load) else self.bound).add(node.attr)
-        elif isinstance(node, ast.ExceptHandler):
+            self._look_at_attribute(node)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
             self.bound.add(node.name)
         elif isinstance(node, ast.keyword):
-            self.foreign.add(node.arg)
+            self.fixed.add(node.arg)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self.fixed.update((getattr(node, "module", None) or "").split("."))
             for alias in node.names:
-                self.foreign.update((alias.name, alias.asname or alias.name))
-                self._aliases[alias.asname or alias.name] = alias.name
+                self.fixed.update([*alias.name.split("."), alias.asname])
+                self._imported[alias.asname or alias.name] = alias.name
         elif isinstance(node, ast.JoinedStr):
             # Python 3.11 and before give no tokens for what is in it.
-            self.foreign.update(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
-            self.foreign.update(inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and id(node) not in docstrings:
-            self.foreign.update(PRIVATE.findall(str(node.value)))
+            for inner in ast.walk(node):
+                self.fixed.update((getattr(inner, "id", None), getattr(inner, "attr", None)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+            told = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
+            self.fixed.update(PRIVATE.findall(told))
+            self.beginnings.update(_BEGINNING.findall(told))
+
+    def _look_at_attribute(self, node):
+        is_own = isinstance(node.value, ast.Name) and node.value.id in SELVES
+        if isinstance(node.ctx, ast.Load):
+            (self.used if is_own else self.read).add(node.attr)
+        else:
+            (self.attributes if is_own else self.fixed).add(node.attr)
+
+    def _base(self, base) -> str | None:
+        """Return by which name a class is known from which another inherits."""
+        if isinstance(base, ast.Attribute):
+            return base.attr
+        if not isinstance(base, ast.Name):
+            return None
+        name = self._imported.get(base.id, base.id)
+        is_known = base.id in self._imported or base.id in self.classes or hasattr(builtins, base.id)
+        return name if is_known else None
 
 
-def _last_name(base) -> str | None:
-    """Return by which name a class is inherited from; None for what only running it would tell."""
-    if isinstance(base, ast.Attribute):
-        return base.attr
-    return base.id if isinstance(base, ast.Name) else None
+def _made_by(statement) -> set[str]:
+    """Return the names that a statement of a class's body makes."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def shorten(sources: dict, others=()) -> dict:
@@ -95,25 +118,39 @@ def shorten(sources: dict, others=()) -> dict:
     modules = {path: Names(text) for path, text in sources.items()}
     families = _families(modules)
     homes = defaultdict(set)  # name to the families that have one of their own
-    guests = defaultdict(set)  # name to those that take it from elsewhere
+    owners = defaultdict(set)  # the same, as an attribute
     for path, names in modules.items():
         for name in names.bound:
             homes[name].add(families[path])
-        for name in names.foreign:
-            guests[name].add(families[path])
-    for text in others:
-        names = Names(text)
-        for name in names.bound | names.foreign:
-            guests[name].add(None)
-    spread = {name for name in homes if guests[name] and (len(homes[name]) > 1 or guests[name] != homes[name])}
-    taken = set(homes) | set(guests)
-    new = defaultdict(dict)  # family to {name: short one}
-    result = {}
+        for name in names.attributes:
+            owners[name].add(families[path])
+    fixed = _fixed(modules, families, homes, owners, [Names(text) for text in others])
+    taken = fixed | set(homes)
+    ours = defaultdict(set)  # family to what is renamed there
+    for name in set(homes) - fixed:
+        for family in homes[name]:
+            ours[family].add(name)
+    short = defaultdict(dict)  # family to {name: short one}
+    return {
+        path: _rename(text, short[families[path]], ours[families[path]], taken) if ours[families[path]] else text
+        for path, text in sources.items()
+    }
+
+
+def _fixed(modules: dict, families: dict, homes, owners, others: list[Names]) -> set[str]:
+    """Return the names that nobody renames."""
+    everybody = [*modules.values(), *others]
+    fixed = set().union(*(names.fixed for names in everybody), *(n.bound | n.used | n.read for n in others))
+    classes = set().union(*(names.classes for names in modules.values()))
     for path, names in modules.items():
-        family, text = families[path], sources[path]
-        ours = {name for name in names.bound | names.foreign if family in homes[name] and name not in spread}
-        result[path] = _rename(text, new[family], ours, taken) if ours else text
-    return result
+        if any(base not in classes and not hasattr(builtins, base or "") for base in names.bases):
+            # What is overridden there keeps its name.
+            fixed |= names.attributes
+        fixed |= {name for name in names.used if families[path] not in homes[name]}
+        # Whose attribute is read is sure where there is but one owner, here.
+        fixed |= {name for name in names.read if not homes[name] == owners[name] == {families[path]}}
+    beginnings = tuple(set().union(*(names.beginnings for names in everybody)))
+    return fixed | {name for name in homes if beginnings and name.startswith(beginnings)}
 
 
 def _families(modules: dict) -> dict:
@@ -122,7 +159,7 @@ def _families(modules: dict) -> dict:
     for path, names in modules.items():
         for other, theirs in modules.items():
             # A base that only running it would tell may be any class.
-            if names.bases & theirs.classes or None in names.bases:
+            if names.bases & theirs.classes or None in names.bases and theirs.classes:
                 one, two = sorted((family[path], family[other]))
                 family = {member: one if head == two else head for member, head in family.items()}
     return family
@@ -130,7 +167,7 @@ def _families(modules: dict) -> dict:
 
 def _rename(text: str, short: dict[str, str], ours: set[str], taken: set[str]) -> str:
     """Return a module's text with the names `ours` as they are in `short`, where those that are new to it are added."""
-    lines = text.splitlines(keepends=True)
+    lines = io.StringIO(text).readlines()
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     found = [token for token in tokens if token.type == tokenize.NAME and PRIVATE.fullmatch(token.string)]
     for token in found:

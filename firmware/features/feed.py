@@ -52,10 +52,6 @@ class Feed:
                 reactor.soon(watcher)
         return self.last
 
-    def is_followed(self):
-        """Tell whether anybody waits for the next value."""
-        return len(self._watchers) > 0
-
     @property
     def first(self):
         """The number of the oldest value that is held."""

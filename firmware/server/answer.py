@@ -166,8 +166,8 @@ def failure(slot, found, request, error):
     if not isinstance(error, HTTPError):
         slot.server.log_error("%s %s" % (request.method, request.target), error)
         if isinstance(error, MemoryError):
-            slot.server.app.spare()
             gc.collect()
+            slot.server.app.spare()
             error = HTTPError(503, "Out of memory.", {"Retry-After": "1"})
         else:
             error = HTTPError(500)

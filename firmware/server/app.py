@@ -21,6 +21,7 @@ class App(Router):
     log = None  # a `features.log.Log`, told of errors
     id_of = None  # gives a request its `id`, where `features.requestid` is attached
     lazy_one = None  # the `lazy.Lazy` in whose place this stands
+    can_go = False  # whether that may forget it while memory is short and no connection is at it
 
     def __init__(self):
         super().__init__()
@@ -112,10 +113,15 @@ class App(Router):
         return self.parent.root() if self.parent else self
 
     def spare(self):
-        """Forget what `lazy` has loaded and can be had again: memory is short."""
-        for app in self._apps():
-            if app.lazy_one:
-                app.lazy_one.forget(app)
+        """Forget what `lazy` has loaded, `can_go`, and is not in use: memory is short."""
+        try:
+            for app in self._apps():
+                parts = app._apps()
+                if app.can_go and app.lazy_one and not (self.server and self.server.is_at(parts)):
+                    app.lazy_one.forget(app)
+                    self.end_background(parts)
+        except MemoryError:
+            pass  # what is still there goes the next time
 
     def before(self, hook):
         """Decorate `hook(request)`, called with every head; what it returns, if not None, is the answer."""
@@ -186,7 +192,7 @@ class App(Router):
                 ready()
             await self.server.serve()
         finally:
-            self.end_background(self)
+            self.end_background(self._apps())
             self.server.close()
 
     def begin_background(self, part):
@@ -197,9 +203,9 @@ class App(Router):
 
                 app._tasks = [asyncio.create_task(keep_going(self.server, function)) for function in app._background]
 
-    def end_background(self, part):
-        """End the background tasks of a part of this application, and of what is mounted in it."""
-        for app in part._apps():
+    def end_background(self, apps):
+        """End the background tasks of parts of this application."""
+        for app in apps:
             for task in app._tasks:
                 task.cancel()
             app._tasks = ()

@@ -67,15 +67,14 @@ class Connection:
         self.view = memoryview(self.buffer)
         self.marks = new_marks(limits.target_bytes, limits.fields)
         self.sock = None
-        self.at = 0  # where the head ends
-        self.end = 0  # bytes in the buffer
+        self.at = self.end = 0  # where the head ends; bytes in the buffer
         self.deadline = 0  # in sweeps; 0 is none
         self.want = DONE
         self.task = None  # awaits what a handler gave
         self._watched = 0
         self._redirect = None
         self.has_begun = False  # the task
-        self.cause = None  # why the task was cancelled
+        self.cause = self.router = None  # why the task was cancelled; whose the request is
         self._waits = False  # whether `ready` may go on
         self._script = self._run()
         next(self._script)
@@ -286,6 +285,7 @@ class Connection:
             elif flags & _CLOSE:
                 request.end()
             found = literals[target] if target in literals else server.app.match(target)
+            self.router = found and found[0]
             try:
                 if server.hooked:
                     usual = False
@@ -351,7 +351,7 @@ class Connection:
                 yield from answer.send(self, found, request, result, body)
                 if body and not body.done:
                     yield from reader.skip(self, request, body, head_end)
-                end = self.end
+                buffer, view, end = self.buffer, self.view, self.end
                 if not request.keep_alive:
                     break
             request.expire()

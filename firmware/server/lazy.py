@@ -1,7 +1,7 @@
 """Applications that are loaded when somebody first asks for them: on a board each costs memory that others need.
 
-One whose module has a function `can_go()` is forgotten while memory is short, if that returns True then: all that its
-module has made is lost, and the next who asks has it loaded anew. It must hold no native code, which never goes.
+One with `can_go` set is forgotten while memory is short and no connection is at it: all that its module has made is
+lost, and the next who asks has it loaded anew. It must hold no native code, which never goes.
 """
 
 import gc
@@ -48,14 +48,13 @@ class Lazy:
             return __import__(self._module, None, None, ("app",)).app
 
     def forget(self, app):
-        """Stand where `app` does, which this has loaded, if it can go."""
-        module = sys.modules[self._module]
-        if hasattr(module, "can_go") and module.can_go():
-            self._parent.replace(app, self)
-            self._parent.root().end_background(app)
-            package = sys.modules[self._module[: self._module.rfind(".")]]
-            delattr(package, self._module[self._module.rfind(".") + 1 :])
-            del sys.modules[self._module]
+        """Stand again where `app` does, which this has loaded."""
+        self._parent.replace(app, self)
+        sys.modules.pop(self._module, None)
+        at = self._module.rfind(".")
+        package = sys.modules.get(self._module[: max(at, 0)])
+        if hasattr(package, self._module[at + 1 :]):
+            delattr(package, self._module[at + 1 :])
 
     def _refusal(self, error):
         """Return the route of what cannot be loaded: out of memory, say, for now."""

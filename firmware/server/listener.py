@@ -212,6 +212,13 @@ class Server:
                 self.counters["evicted"] += 1
                 slot.interrupt()
 
+    def is_at(self, apps):
+        """Tell whether a connection is at one of these applications: an upload, a stream, a handler that waits."""
+        for slot in self.slots:
+            if slot.sock and slot.want not in (IDLE, NEW) and slot.router in apps:
+                return True
+        return False
+
     def evict_poll(self):
         """Let the longest-waiting long poll end now, with its connection; tell whether there was one."""
         oldest = None

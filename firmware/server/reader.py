@@ -29,7 +29,12 @@ class Lost(Exception):
 
 
 def enlarge(slot, head_bytes, end):
-    """Give a slot a larger buffer, with the `end` bytes it has read, until its client leaves; tell whether it could."""
+    """See to it that a slot has a large buffer, with the `end` bytes it has read, until its client leaves.
+
+    Returns whether it has.
+    """
+    if len(slot.buffer) >= head_bytes + SPARE:
+        return True
     try:
         buffer = bytearray(head_bytes + SPARE)
     except MemoryError:
@@ -73,6 +78,9 @@ def stream(slot, request, body, at):
     """Let the handler read the body, which begins at `at`, from `request.stream()`; return it as a body's reader."""
     from firmware.server.incoming import Incoming
 
+    # What is read at once is what there is room for behind the head.
+    if request.length is None or request.length > len(slot.buffer) - at:
+        enlarge(slot, slot.server.limits.head_bytes, slot.end)
     request._stream = incoming = Incoming(slot, request, body, at)
     return incoming
 

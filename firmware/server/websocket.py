@@ -141,8 +141,8 @@ class WebSocket(live.Session):
     # -- the script
 
     def lines(self):
-        """Return the field line that says what becomes of the connection."""
-        return b"Connection: Upgrade\r\n"
+        """Return the features' field lines, and the one that says what becomes of the connection."""
+        return self.request.answer_lines + b"Connection: Upgrade\r\n"
 
     def _converse(self, head):
         slot = self.slot

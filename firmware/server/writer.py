@@ -13,7 +13,7 @@ PAUSE = 3
 # Two full segments of 1,440 bytes, lwIP's on the ESP32: no odd small one behind each write.
 OUT_BYTES = 2880
 
-# Body bytes that are copied behind the head for one write: a segment less a head. Beyond it copying costs lines.
+# Body bytes that are copied behind the head for one write: a segment less a head. Beyond it copying costs more.
 _FIRST = const(1024)
 
 # Files are sent this many buffers at a time, then the others have their turn.

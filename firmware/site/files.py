@@ -12,6 +12,7 @@ from firmware.server.transport import is_pending
 from firmware.site.problems import explain
 
 app = App()
+app.can_go = True  # what it knows is in the storage
 explain(app)
 
 # More than any board's flash: beyond it somebody is mistaken. What fits is the storage's to say.
@@ -29,12 +30,6 @@ _static = None
 def folder():
     """Return where the files are."""
     return storage.folder + "/files"
-
-
-def can_go():
-    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
-    # What it knows is in the storage.
-    return True
 
 
 @app.get("/api/files")

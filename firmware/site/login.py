@@ -4,10 +4,5 @@ from firmware.site.account import auth
 from firmware.site.problems import explain
 
 app = auth.app
+app.can_go = True  # what it knows is the account's
 explain(app)
-
-
-def can_go():
-    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
-    # What it knows is the account's.
-    return True

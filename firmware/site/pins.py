@@ -3,16 +3,10 @@
 from firmware import App, HTTPError
 from firmware.board import pins
 from firmware.site.problems import explain
-from firmware.site.readings import publish
 
 app = App()
+app.can_go = True  # the pins are the board's
 explain(app)
-
-
-def can_go():
-    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
-    # The pins are the board's.
-    return True
 
 
 @app.get("/api/pins")
@@ -38,6 +32,9 @@ def set_pin(request, number):
 
 def change(number, value):
     """Set a pin, and return it. Raises 404, 409, 422."""
+    # Not to be kept: the readings may go, and come back as others.
+    from firmware.site.readings import publish
+
     pin = pins.find(number)
     pin.set(value)
     publish()

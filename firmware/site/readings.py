@@ -15,6 +15,7 @@ from firmware.site import guards
 from firmware.site.problems import explain
 
 app = App()
+app.can_go = True  # who comes back finds a minute that begins anew
 explain(app)
 
 # A minute, at some 100 bytes each; less while a pin changes often.
@@ -31,12 +32,6 @@ _COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "r
 
 # More than a year's: a number that somebody mistyped.
 _MAX_ROWS = 40000000
-
-
-def can_go():
-    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
-    # Nobody looks on, and who comes back finds a minute that begins anew.
-    return not feed.is_followed()
 
 
 @app.background

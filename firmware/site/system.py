@@ -9,16 +9,11 @@ from firmware.site.guards import log
 from firmware.site.problems import explain
 
 app = App()
+app.can_go = True  # it knows nothing
 explain(app)
 
 # For the answer to be on its way.
 _RESTART_MS = 500
-
-
-def can_go():
-    """Tell whether this may be forgotten while memory is short (see `server.lazy`)."""
-    # It knows nothing.
-    return True
 
 
 @app.get("/api/settings")

@@ -60,6 +60,11 @@ def stream(request):
     yield "<p>x"
 
 
+@inner.websocket("/ws")
+async def socket(request, socket):
+    await socket.send("x")
+
+
 @inner.get("/own")
 def own(request):
     return {"x": 1}, 200, {"RateLimit": "own", "X-Content-Type-Options": "own"}

@@ -7,29 +7,30 @@ import gc
 import sys
 
 from firmware import App
+from host_tests import apps
 from host_tests.apps import start
-from host_tests.apps.beside_lazy import failures, stays, ticks
+from host_tests.apps.beside_lazy import failures, ticks
+
+# A module of no package.
+sys.path.append(apps.__path__ if isinstance(apps.__path__, str) else apps.__path__[0])
 
 app = App()
 app.lazy(("/part",), "host_tests.apps.lazy_part")
 app.lazy(("/other",), "host_tests.apps.lazy_other")
+app.lazy(("/top",), "lazy_top")
 
 
 @app.get("/parts")
 def parts(request):
     """Return which parts are loaded, and what their background tasks have counted."""
     loaded = [name[16:] for name in sys.modules if name.startswith("host_tests.apps.lazy_")]
-    return {"loaded": sorted(name for name in loaded if name != "lazy_app"), "ticks": ticks}
+    loaded = sorted(name for name in loaded if name != "lazy_app")
+    return {"loaded": loaded, "left": [name for name in ("lazy_part",) if hasattr(apps, name)], "ticks": ticks}
 
 
 @app.post("/spare")
 def spare(request):
-    app.spare()
-
-
-@app.put("/stays")
-def set_stays(request):
-    stays[:] = request.json
+    app.server.shed()
 
 
 @app.post("/fail")

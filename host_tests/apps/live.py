@@ -419,12 +419,20 @@ def own_events(request):
 @app.route("/hash", ("POST", "PUT"), stream=True)
 async def digest(request):
     sha256 = hashlib.sha256()
-    size = parts = 0
+    size = 0
     async for part in request.stream():
         sha256.update(part)
         size += len(part)
-        parts += 1
     return {"size": size, "sha256": "".join("%02x" % byte for byte in sha256.digest())}
+
+
+@app.put("/parts", stream=True)
+async def parts(request):
+    """Return in how many parts a body came."""
+    count = 0
+    async for _ in request.stream():
+        count += 1
+    return {"parts": count}
 
 
 @app.put("/put/unread/<name>", stream=True)
