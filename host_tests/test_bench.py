@@ -21,10 +21,10 @@ JSON_NEW_INSTRUCTIONS = 120_000
 PAGE_NEW_INSTRUCTIONS = 212_000
 GUARDED_JSON_INSTRUCTIONS = 318_000
 GUARDED_PAGE_INSTRUCTIONS = 375_000
-IDLE_HEAP_KB = 65
+IDLE_HEAP_KB = 63
 
 # The smallest heap in which a `PUT` of a megabyte arrives byte for byte, plus 1 KB for what differs from run to run.
-PUT_HEAP_KB = 77
+PUT_HEAP_KB = 75
 
 # A poll, two reads (the second finds nothing) and a write; and one reconnection in a hundred requests.
 JSON_KEEP_ALIVE_SYSTEM_CALLS = 4.1
