@@ -25,6 +25,10 @@ _CAUSES = {
 # How long a time server may keep everybody waiting. One that is near answers in 50 ms.
 _TIME_SERVER_S = 1
 
+# While everything is loaded, which begins here: what that leaves lies between what stays, and has to go at once, or it
+# leaves holes too small for most. The memory's keeper has a threshold of its own.
+gc.threshold(2048)
+
 # What the watchdog, which goes on, leaves to who has stopped the server to work at the prompt, or to deploy.
 _PROMPT_MS = 3600000
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import importlib
 import sys
 import time
 import traceback
@@ -25,6 +26,10 @@ def run(coroutine):
         # Windows' own default loop cannot watch a socket.
         asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
     return asyncio.run(coroutine)
+
+
+def load(name):
+    return importlib.import_module(name)
 
 
 def print_exception(error):

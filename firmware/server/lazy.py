@@ -9,6 +9,7 @@ import sys
 
 from firmware.http.errors import HTTPError
 from firmware.http.parser import METHODS
+from firmware.server import transport
 
 
 class Lazy:
@@ -40,12 +41,12 @@ class Lazy:
 
     def _load(self):
         try:
-            return __import__(self._module, None, None, ("app",)).app
+            return transport.load(self._module).app
         except MemoryError:
             # What is here for others may be had again.
             self._parent.root().spare()
             gc.collect()
-            return __import__(self._module, None, None, ("app",)).app
+            return transport.load(self._module).app
 
     def forget(self, app):
         """Stand again where `app` does, which this has loaded."""

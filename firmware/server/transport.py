@@ -77,8 +77,23 @@ if MICROPYTHON:
     _ticks_diff = time.ticks_diff
     GENERATOR = type((lambda: (yield))())
 
+    # Bytes that are allocated between two collections while a module is loaded.
+    _TIDY_BYTES = 2048
     # What poll needs for one more socket, its own tables included.
     _RESERVE_BYTES = 512
+
+    def load(name):
+        """Import a module of a package and return it.
+
+        What that leaves lies between what stays, and has to go at once, or it leaves holes too small for most.
+        """
+        usual = gc.threshold()
+        gc.collect()
+        gc.threshold(_TIDY_BYTES)
+        try:
+            return __import__(name, None, None, ("app",))
+        finally:
+            gc.threshold(usual)
 
     def reactor():
         """Return the running loop's Reactor."""
@@ -258,6 +273,7 @@ else:
         address_of,
         close_lost,
         is_pending,
+        load,
         print_exception,
         reactor,
         run,

@@ -8,6 +8,7 @@ import firmware.board as board
 from firmware.board import memory, settings, storage, tasks
 from firmware.features import headers, health, origins, ratelimit, requestid
 from firmware.features.log import Log
+from firmware.server import transport
 
 # Paths that take a log-in even to be read, once there is a password.
 PRIVATE = (b"/api/log", b"/api/settings", b"/api/tokens")
@@ -47,9 +48,7 @@ def _protect(request):
     if is_safe and request.field(b"upgrade") is None and not _is_private(request):
         return None
     if _guard is None:
-        from firmware.site.account import make_guard
-
-        _guard = make_guard([path.decode() for path in PRIVATE])
+        _guard = transport.load("firmware.site.account").make_guard([path.decode() for path in PRIVATE])
     if not is_safe:
         origins.refuse_foreign(request)
     return _guard(request)
