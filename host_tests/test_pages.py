@@ -189,9 +189,16 @@ def test_page_says_that_it_is_stale_and_heals(start_server, browser, monkeypatch
     expect(page.locator("#link")).to_have_text(re.compile("no answer since"))
     go(page, "Dashboard")
     expect(page.get_by_role("switch")).to_be_disabled()
+    assert not axe(page)
+    # A section that cannot be loaded now is, once there is somebody to ask.
+    go(page, "Log")
+    expect(page.locator("#notice")).to_contain_text("The board does not answer.")
     monkeypatch.setattr(servers, "free_port", lambda: server.port)
     server.start()
     expect_live(page)
+    expect(page.get_by_role("log").locator("p").first).to_be_visible()
+    expect(page.locator("#notice")).to_be_hidden()
+    go(page, "Dashboard")
     expect(page.get_by_role("switch")).to_be_enabled()
     uptime = page.locator("#uptime").text_content()
     expect(page.locator("#uptime")).not_to_have_text(uptime)
@@ -479,6 +486,38 @@ def test_files_are_uploaded_downloaded_and_deleted(server, browser):
     expect(page.get_by_text("No files yet.")).to_be_visible()
 
 
+@pytest.mark.interpreters("amd64")
+def test_uploads_are_done_one_after_the_other_and_all_are_told(server, browser):
+    context = browser.profile()
+    under_way, most = [], []
+
+    def slowly(route):
+        if route.request.method != "PUT":
+            return route.continue_()
+        under_way.append(route)
+        most.append(len(under_way))
+        route.request.frame.page.wait_for_timeout(300)
+        under_way.remove(route)
+        route.continue_()
+
+    context.route("**/files/*", slowly)
+    page = browser.open(f"{server.url}#/files", context)
+    for name in ("one", "two"):
+        picked = [{"name": f"{name}-{part}.txt", "mimeType": "text/plain", "buffer": b"x"} for part in "ab"]
+        page.get_by_label("Choose files").set_input_files(picked)
+    uploads = page.get_by_role("list", name="Uploads")
+    expect(uploads.get_by_text("done")).to_have_count(4)
+    assert max(most) == 1
+    # Those that come later begin a new list.
+    picked = [{"name": "three.txt", "mimeType": "text/plain", "buffer": b"x"}]
+    page.get_by_label("Choose files").set_input_files(picked)
+    expect(uploads.get_by_role("listitem")).to_have_count(1)
+    for name in ("one-a", "one-b", "two-a", "two-b", "three"):
+        page.get_by_role("button", name=f"Delete {name}.txt").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_role("button", name=f"Delete {name}.txt")).to_have_count(0)
+
+
 def test_upload_that_is_refused_says_why(server, browser):
     page = browser.open(f"{server.url}#/files")
     picked = [{"name": ".hidden", "mimeType": "text/plain", "buffer": b"x"}]
@@ -582,6 +621,23 @@ def test_password_is_set_and_asked_for(start_server, browser):
 
 
 @pytest.mark.interpreters("amd64")
+@pytest.mark.interpreters("amd64")
+def test_session_that_has_ended_is_begun_anew_where_one_is(start_server, browser):
+    server = start_server()
+    page = browser.open(f"{server.url}#/settings")
+    page.get_by_label("New password").fill("correct horse")
+    page.get_by_role("button", name="Set").click()
+    expect(page.get_by_label("Old password")).to_be_visible()
+    page.context.clear_cookies()
+    page.get_by_label("Host name").fill("attic")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Log in").wait_for()
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_label("Host name")).to_be_visible()
+    browser.forgive("401")
+
+
 def test_board_is_restarted(start_server, browser, monkeypatch):
     server = start_server()
     page = browser.open(f"{server.url}#/settings")
@@ -611,6 +667,30 @@ def test_endpoint_is_tried(server, browser):
     table.locator("summary").click()
     table.get_by_role("button", name="Send").click()
     expect(table.locator("pre")).to_contain_text("temperature_c")
+
+
+@pytest.mark.interpreters("amd64")
+def test_what_cannot_be_undone_is_asked_before(start_server, browser):
+    server = start_server()
+    page = browser.open(f"{server.url}#/settings")
+    page.get_by_label("Host name").fill("attic")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.goto(f"{server.url}#/api")
+    trial = page.locator("details", has=page.get_by_text("PUT /api/settings"))
+    trial.locator("summary").click()
+    trial.get_by_role("button", name="Send").press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("PUT /api/settings?")
+    # Who goes on pressing Enter has not done it.
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    assert json.loads((server.data / "config.json").read_text())["hostname"] == "attic"
+    trial.get_by_role("button", name="Send").click()
+    dialog.get_by_role("button", name="Send").click()
+    expect(trial.locator("pre")).to_contain_text("200 OK")
+    assert json.loads((server.data / "config.json").read_text())["hostname"] == "limpet"
 
 
 def test_log_shows_what_happens(server, browser):

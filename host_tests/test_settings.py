@@ -202,7 +202,7 @@ try:
 except HTTPError as error:
     print(json.dumps(error.fields))
 """
-    assert run(interpreter, tmp_path, code)[1] == {"networks.0.password": "There is none to keep: send it."}
+    assert run(interpreter, tmp_path, code)[1] == {"networks.0.password": "There is none to keep: give it, not true."}
 
 
 def test_messages_tell_no_secret():

@@ -149,7 +149,7 @@ def _value(row, value, path, old, wrong, is_lax):
         return _list(row, value, path, old, wrong, is_lax)
     if kind in _SECRETS and type(value) is bool:
         if value and old is None:
-            wrong[path] = "There is none to keep: send it."
+            wrong[path] = "There is none to keep: give it, not true."
         return old if value else None
     reason = _CHECKS[kind](value, *row[2:])
     if reason:

@@ -1,7 +1,7 @@
 // The endpoints, as openapi.json has them, each with a form to try it.
 
 import { call, make, size } from "./app.js";
-import { field, makeForm } from "./forms.js";
+import { ask, field, makeForm } from "./forms.js";
 
 const PATIENCE_MS = 5000;
 const MOST_LETTERS = 20000;
@@ -51,6 +51,7 @@ function trial(method, path, parameters, bodies = {}) {
     inputs.push(field("Body", { name: "body", rows: Math.min(8, example.split("\n").length), value: example }, kind));
   }
   const form = makeForm(inputs, "Send", async (values) => {
+    if (/^DELETE|^P.*(settings|restart)/.test(method + path) && !await ask(`${method} ${path}?`, "Send")) return;
     const query = new URLSearchParams();
     let url = path.slice(1);
     const headers = { Accept: "application/json, */*;q=0.5" };

@@ -1,4 +1,4 @@
-// The shell of the page, its live connection, and the dashboard; other sections are files, loaded when shown.
+// The page, its live connection, the dashboard; other sections are files, loaded when shown.
 
 const PATIENCE_MS = 10000; // a board takes seconds for a password
 // A board that is busy has room again soon.
@@ -10,7 +10,7 @@ const BUSY_TRIES = 4;
 export const at = (id) => document.getElementById(id);
 export const show = (id, text) => { at(id).textContent = text; };
 
-// An element: properties as they are, attributes where a name has a hyphen or the element has no such property.
+// An element: properties, or attributes where a name has a hyphen or the element has no such property.
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -48,13 +48,15 @@ export async function call(method, path, body) {
 
 export function problem(status, content) {
   const { detail, reason, fields = {} } = content.error || {};
-  const message = status === 401 && /^Log in/.test(detail) ? "Log in first, under Settings." : detail || reason || `The board answered ${status}.`;
+  const isOut = status === 401 && /^Log in/.test(detail);
+  if (isOut && shown === "settings") enter();
+  const message = isOut ? "Log in first, under Settings." : detail || reason || `The board answered ${status}.`;
   return { status, message, fields };
 }
 
 export function notice(text = "") { show("notice", text); }
 
-// Does something that may fail, and tells why it did.
+// Does what may fail, and tells why it did.
 export async function attempt(act) {
   try {
     await act();
@@ -221,7 +223,7 @@ at("led").addEventListener("click", async () => {
   showLED(on);
 });
 
-// -- the live connection: Server-Sent Events, or polls where a board has no place for one more
+// -- the live connection: events, or polls where a board has no place for one more listener
 
 const TURN_MS = 1000;
 const STALE_MS = 4000; // a reading comes every second
@@ -291,7 +293,7 @@ function listen() {
   };
 }
 
-// Asks for what is new; `isRefused`: because the board would not send it by itself.
+// Asks for what is new; `isRefused`: the board would not send it by itself.
 async function poll(isRefused = isFull) {
   try {
     const response = await fetch(`api/readings?since=${last}`, { signal: AbortSignal.timeout(STALE_MS) });
@@ -351,9 +353,10 @@ function nameTab() {
   document.title = `${link.textContent} · ${hostname}`;
 }
 
-// `isAgain`: the board is back, and what somebody is typing shall stay.
+// `isAgain`: the board is back; what somebody is typing shall stay.
 async function enter(isAgain) {
   if (part) await attempt(() => part.enter(at(shown), isAgain));
+  else route();
 }
 
 async function route() {
@@ -388,8 +391,9 @@ async function route() {
     if (section.children.length === 1) loaded.build(section);
     part = loaded;
   } catch {
-    notice("This part of the page could not be loaded: load the page again.");
-    return;
+    if (name !== shown) return;
+    shown = null;
+    return notice("The board does not answer.");
   }
   enter();
 }
@@ -398,7 +402,7 @@ const began = Date.now();
 addEventListener("hashchange", route);
 addEventListener("load", () => {
   document.head.append(make("link", { rel: "icon", href: "favicon.svg", type: "image/svg+xml" }));
-  // A board without a slot for the moment refused the style.
+  // A busy board refused the style.
   if (!getComputedStyle(document.body).getPropertyValue("--back")) {
     document.querySelector("[rel=stylesheet]").href = "style.css?again";
   }
@@ -408,7 +412,7 @@ addEventListener("pagehide", stop);
 addEventListener("pageshow", turn);
 route();
 readStatus();
-// What is held fills the charts; meanwhile another tab may say that it listens.
+// What is held fills the charts; another tab may say that it listens.
 channel.postMessage({ me });
 connectAt = Infinity;
 poll(false).then(() => {

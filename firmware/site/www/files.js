@@ -4,6 +4,7 @@ import { attempt, call, make, problem, show, size } from "./app.js";
 import { ask } from "./forms.js";
 
 let list, nothing, jobs;
+let queue = Promise.resolve();
 
 const path = (name) => `files/${name.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -49,9 +50,11 @@ function item(file) {
 
 // One after the other: a board's flash writes no faster for two.
 async function uploadAll(files) {
-  jobs.replaceChildren();
+  if (!jobs.querySelector(".quiet")) jobs.replaceChildren();
   const waiting = files.map((file) => [file, job(file)]);
-  for (const [file, show] of waiting) await upload(file, show);
+  await (queue = queue.then(async () => {
+    for (const [file, show] of waiting) await upload(file, show);
+  }));
   await attempt(enter);
 }
 

@@ -1,22 +1,22 @@
-// Forms with what is wrong beside each field, and questions before what cannot be undone.
+// Forms, and questions before what cannot be undone.
 
 import { at, make, show } from "./app.js";
 
 let fields = 0;
 
-// A labelled input, with room for what is wrong with it; `choices`: {value: text} to select from.
+// A labelled input; `choices`: {value: text} to select from.
 export function field(label, { choices, value, ...properties }, hint = "") {
   const id = `field-${++fields}`;
   const options = Object.entries(choices || {}).map(([value, text]) => make("option", { value }, text));
   const input = make(choices ? "select" : properties.rows ? "textarea" : "input", {
-    id, autocomplete: "off", spellcheck: false, "aria-describedby": `${id}-error`, ...properties,
+    id, autocomplete: "off", spellcheck: false, "aria-describedby": `${id}-hint ${id}-error`, ...properties,
   }, ...options);
   if (value !== undefined) input.value = value;
   return make("div", { className: "field" }, make("label", { htmlFor: id }, label), input,
-    make("p", { className: "quiet" }, hint), make("p", { className: "error", id: `${id}-error` }));
+    make("p", { className: "quiet", id: `${id}-hint` }, hint), make("p", { className: "error", id: `${id}-error` }));
 }
 
-// A form that calls act(values, form); what is wrong is shown beside its field, or else at the end.
+// A form that calls act(values, form); what is wrong is shown beside its field, or at the end.
 export function makeForm(children, button, act) {
   const general = make("p", { className: "error", role: "alert" });
   const form = make("form", { noValidate: true }, ...children,

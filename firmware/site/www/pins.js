@@ -1,4 +1,4 @@
-// The pins that the settings allow: inputs are read, outputs switched, PWM set; every open page shows it at once.
+// The pins that the settings allow: inputs are read, outputs switched, PWM set.
 
 import { at, call, make, pause, show } from "./app.js";
 

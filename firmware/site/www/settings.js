@@ -1,4 +1,4 @@
-// The settings: the network, the password, backup and restore, restart, the pins.
+// The network, the password, the pins, backup and restore, restart.
 
 import { attempt, call, make } from "./app.js";
 import { ask, field, makeForm } from "./forms.js";
@@ -22,7 +22,7 @@ export async function enter(section, isAgain) {
 
 let saving = Promise.resolve();
 
-// Changes the settings as they are by now: another form may have changed others.
+// As they are by now: another form may have changed others.
 function save(change) {
   saving = saving.catch(() => {}).then(async () => {
     settings = await call("GET", "api/settings");
@@ -35,8 +35,6 @@ const card = (title, ...children) => make("div", { className: "card" }, make("h3
 const note = (text) => make("p", { className: "quiet" }, text);
 const plain = (label, onclick) => make("button", { type: "button", className: "plain", onclick }, label);
 const secret = (label, name, autocomplete, hint) => field(label, { name, type: "password", autocomplete }, hint);
-
-// -- log-in and password
 
 // A password manager wants to know whose password it is.
 const who = () => make("input", { hidden: true, autocomplete: "username", value: "admin" });
@@ -67,9 +65,7 @@ function passwordCard() {
   }));
 }
 
-// -- rows to add to and to remove
-
-// `path`: of the list; what is wrong is told by "networks.0.ssid".
+// `path`: of the list, as in "networks.0.ssid".
 function makeRows(path, items, makeRow, fresh, label) {
   const list = make("div");
   const add = (item) => {
@@ -98,8 +94,6 @@ function makeRows(path, items, makeRow, fresh, label) {
     read: (now) => JSON.stringify(read()) === filled ? now : read(),
   };
 }
-
-// -- the network
 
 function timeHint({ unix_s: second, server, error }) {
   const time = second ? `It is ${new Date(second * 1000).toLocaleString()}` : "The time is not known";
@@ -133,8 +127,6 @@ function networkRow(known) {
   return [read, ssid, password];
 }
 
-// -- the pins
-
 const MODES = { input: "input", input_pull_up: "input, pulled up", output: "output", pwm: "PWM" };
 const PIN = { number: "", name: "", mode: "output", frequency_hz: 1000, inverted: false };
 
@@ -163,8 +155,6 @@ function pinRow(known) {
   }), ...parts];
 }
 
-// -- the board
-
 function boardCard() {
   const input = make("input", { type: "file", accept: ".json", id: "restore" });
   input.onchange = () => attempt(async () => {
@@ -185,7 +175,7 @@ function boardCard() {
     if (await ask("Restart the board?", "Restart")) await call("POST", "api/restart");
   }) }, "Restart");
   return card("Board",
-    note("A backup has all settings but the passwords: what it is put back on keeps its own."),
+    note("A backup has all settings but the passwords: a board keeps its own."),
     make("div", { className: "row" },
       make("a", { className: "button plain", href: "api/settings?download=1", download: `${settings.hostname}.json` }, "Backup"),
       make("label", { className: "button plain", htmlFor: "restore" }, "Restore", input)),
