@@ -425,3 +425,14 @@ def test_damaged_crash_file_is_no_crash(start_server, tmp_path, content):
 
 def test_ten_thousand_lines_leave_the_heap_where_it_was(micropython):
     assert abs(int(micropython.run("-c", TEN_THOUSAND).stdout)) <= 256
+
+
+def test_lines_are_there_though_all_places_of_followers_are_taken(server_interpreter):
+    with Server(server_interpreter, "long_lived=1", script=WATCHED) as server:
+        assert ask(server, "GET /json").status == 200
+        with Client(server) as follower:
+            follower.send(request("GET /api/log/events"))
+            assert follower.socket.recv(1000)
+            assert ask(server, "GET /api/log/events").status == 503
+            answer = ask(server, "GET /api/log")
+            assert answer.status == 200 and b"GET /json 200" in answer.body

@@ -165,7 +165,9 @@ class Log(Feed):
     def _answer_since(self, since):
         if since > self.last:
             since = 0
-        return Response(self._lines(since, self.last), 200, {"Cache-Control": "no-store"}, "application/jsonl")
+        response = Response(self._lines(since, self.last), 200, {"Cache-Control": "no-store"}, "application/jsonl")
+        response.is_brief = True
+        return response
 
     def _lines(self, since, last):
         """Yield the lines from `since` to `last` as JSON, several at once."""

@@ -47,6 +47,7 @@ class Response:
     trailers = None
     # Whether a generator alone was returned: where one yields nothing, MicroPython cannot tell it from a function.
     is_bare = False
+    is_brief = False  # whether a generator ends as soon as it is read, and so takes no long-lived connection's place
     sent = None  # bytes of the body, once they are with the client
 
     # Functions on a request's way have at most 11 names, stack slots and (three each) `try`. With more, their frame is

@@ -81,8 +81,9 @@ def _send_live(slot, found, request, response):
             body = live.body_of(response, request)
             is_wanted = response.status == 101 or (request.method != "HEAD" and response.status not in NO_BODY)
             if is_wanted:
-                live.enter(server)
-                has_place = True
+                if not response.is_brief:
+                    live.enter(server)
+                    has_place = True
                 slot.deadline = 0
                 yield body.prime()
                 is_wanted = response.status != 204
