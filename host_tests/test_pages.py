@@ -522,7 +522,7 @@ def test_upload_that_is_refused_says_why(server, browser):
     page = browser.open(f"{server.url}#/files")
     picked = [{"name": ".hidden", "mimeType": "text/plain", "buffer": b"x"}]
     page.get_by_label("Choose files").set_input_files(picked)
-    expect(page.get_by_role("list", name="Uploads")).to_contain_text("A file cannot have this name.")
+    expect(page.get_by_role("list", name="Uploads")).to_contain_text("no dot in front")
     browser.forgive("400")
 
 

@@ -289,7 +289,7 @@ def _check_key(value):
             return None
     if type(value) is str and len(value) == 64 and _is_of(value, "abcdefABCDEF" + _DIGITS):
         return None
-    return "A Wi-Fi password has 8 to 63 ASCII characters, or 64 hex digits; null is an open network."
+    return "A Wi-Fi password has 8 to 63 ASCII characters, or 64 hex digits; an open network has none (null)."
 
 
 def _check_hash(value):

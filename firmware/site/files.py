@@ -115,7 +115,7 @@ def _path(name):
     parts = name.split("/")
     is_plain = len(parts) <= _MAX_FOLDERS + 1 and safe_path(name) is not None
     if not is_plain or any(uploads.safe_filename(part) != part for part in parts):
-        raise HTTPError(400, "A file cannot have this name.")
+        raise HTTPError(400, "A file's name has up to 64 bytes, no dot in front, and none of \\ : * ? \" < > |.")
     return "%s/%s" % (folder(), name)
 
 
