@@ -12,6 +12,7 @@ import time
 import httpx
 import pytest
 
+from firmware.server import writer
 from host_tests.apps.kitchen import pattern
 from host_tests.servers import SOCKET_TIMEOUT_S, Server, cpython, read_response, read_responses
 
@@ -1007,3 +1008,36 @@ def test_no_slot_is_left_behind(kitchen):
             return
         time.sleep(0.1)
     raise AssertionError(now)
+
+
+class Full(bytes):
+    """Bytes for which there is no room in one piece with others."""
+
+    def __add__(self, other):
+        raise MemoryError
+
+
+class Slot:
+    """A connection that takes everything."""
+
+    def __init__(self):
+        self.server = self.sock = self
+        self.deadline = 0
+        self.taken = []
+
+    def write(self, data):
+        self.taken.append(bytes(data))
+        return len(data)
+
+    def setsockopt(self, *args):
+        pass
+
+
+@pytest.mark.parametrize("size", [1, 1024, 1025, 5000])
+def test_body_is_sent_apart_where_no_piece_of_memory_holds_it_with_its_head(size):
+    body = bytes(range(256)) * 20
+    together, apart = [b"head" + body[: min(size, 1024)], body[1024:size]], [b"head", body[:size]]
+    for head, pieces in ((b"head", together), (Full(b"head"), apart)):
+        slot = Slot()
+        assert list(writer._send_bytes(slot, head, body[:size])) == []
+        assert slot.taken == [piece for piece in pieces if piece]

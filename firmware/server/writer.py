@@ -68,10 +68,15 @@ def _put_json(server, response, lines):
 
 
 def _send_bytes(slot, head, body):
-    yield from push(slot, head + (body if len(body) <= _FIRST else memoryview(body)[:_FIRST]))
-    if len(body) > _FIRST:
+    first = min(len(body), _FIRST)
+    try:
+        head += body if first == len(body) else memoryview(body)[:first]
+    except MemoryError:
+        first = 0  # no room for both in one piece
+    yield from push(slot, head)
+    if len(body) > first:
         transport.no_delay(slot.sock)
-        yield from push(slot, memoryview(body)[_FIRST:])
+        yield from push(slot, memoryview(body)[first:])
 
 
 def send_file(slot, head, file, left):
