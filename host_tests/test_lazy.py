@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from firmware import App
+from firmware.server.lazy import Lazy
 from host_tests.servers import Server
 from host_tests.test_connection import Client, ask, request
 from host_tests.test_websocket_server import HANDSHAKE
@@ -127,6 +129,49 @@ def test_coming_and_going_leaves_nothing_behind(server):
     before = used(10)
     # What a heap's layout makes of it differs by some blocks; a part takes 3 KB.
     assert used(50) - before < 3000
+
+
+def test_slots_that_are_free_hold_nothing(server):
+    told(server, "GET /part")
+    spare(server)
+    before = told(server, "GET /heap")["used"]
+    for number in (4, 3, 2, 1):
+        clients = [Client(server) for _ in range(number)]
+        for client in clients:
+            assert client.ask("GET /part").status == 200
+        for client in clients:
+            client.socket.close()
+        time.sleep(0.3)
+        spare(server)
+    # A part each would be more.
+    assert told(server, "GET /heap")["used"] - before < 8000
+
+
+def test_memory_that_ends_in_the_middle_orphans_nobody():
+    """Either a part has gone with its tasks, or it is there with them."""
+    app, part = App(), App()
+    part.can_go = True
+    lazy = Lazy(app, ("/part",), "no_module_of_ours")
+    app.mount("/", part)
+    part.lazy_one = lazy
+    cancelled = []
+
+    class Task:
+        def cancel(self):
+            cancelled.append(self)
+
+    part._tasks = [Task()]
+
+    class Full:
+        def clear(self):
+            raise MemoryError
+
+    recent, app._recent = app._recent, Full()
+    app.spare()
+    assert part in app._apps() and not cancelled
+    app._recent = recent
+    app.spare()
+    assert part not in app._apps() and len(cancelled) == 1
 
 
 def spared():

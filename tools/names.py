@@ -25,8 +25,8 @@ from collections import defaultdict
 from string import ascii_lowercase
 
 PRIVATE = re.compile(r"_[A-Za-z][A-Za-z0-9_]*")
-# A text's last piece, which may be the beginning of a name: getattr(self, "_do_" + method).
-_BEGINNING = re.compile(r"(?<![A-Za-z0-9_])_[A-Za-z][A-Za-z0-9_]*$")
+# What may be the beginning of a name in a text: getattr(self, "_do_" + method), "_do_%s" % method.
+_BEGINNING = re.compile(r"(?<![A-Za-z0-9_])_[A-Za-z][A-Za-z0-9_]*(?=$|%|\{)")
 # How classes call themselves; what else has attributes is somebody else.
 SELVES = ("self", "cls")
 
@@ -48,7 +48,8 @@ class Names:
         except (SyntaxError, ValueError):
             self.fixed.update(PRIVATE.findall(text))
             return
-        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        lines = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+        docstrings = {id(line) for line in lines if isinstance(line, ast.Constant)}
         for node in ast.walk(tree):
             if id(node) not in docstrings:
                 self._look(node)

@@ -99,14 +99,15 @@ class App(Router):
         Router.mount(self, "/", Lazy(self, prefixes, module))
 
     def replace(self, old, new):
-        """Have a loaded application stand where its `lazy.Lazy` did, or the other way about."""
-        self._mounts = [(prefix, new if mounted is old else mounted) for prefix, mounted in self._mounts]
+        """Have a loaded application stand where its `lazy.Lazy` did, or the other way about, or raise MemoryError."""
+        mounts = [(prefix, new if mounted is old else mounted) for prefix, mounted in self._mounts]
         root = self.root()
         # What was searched before may lie there.
         root._recent.clear()
         if root.server:
-            # Hooks count from this request on.
-            root.server.hooked = root.has_hooks()
+            # Hooks count from this request on; the next sweep sees whether there are any.
+            root.server.hooked = True
+        self._mounts = mounts
 
     def root(self):
         """Return the application that this one is a part of, or is."""

@@ -212,7 +212,7 @@ class Connection:
                 if self._watched:
                     self.server.reactor.watch(sock, self, 0)
                     self._watched = 0
-                self.sock = None
+                self.sock = self.router = None
                 self.buffer, self.view = buffer, view
                 sock.close()
 

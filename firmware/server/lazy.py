@@ -49,13 +49,13 @@ class Lazy:
             return transport.load(self._module).app
 
     def forget(self, app):
-        """Stand again where `app` does, which this has loaded."""
+        """Stand again where `app` does, which this has loaded. Raises MemoryError where nothing is changed."""
+        at = self._module.rfind(".")
+        package, leaf = sys.modules.get(self._module[: max(at, 0)]), self._module[at + 1 :]
         self._parent.replace(app, self)
         sys.modules.pop(self._module, None)
-        at = self._module.rfind(".")
-        package = sys.modules.get(self._module[: max(at, 0)])
-        if hasattr(package, self._module[at + 1 :]):
-            delattr(package, self._module[at + 1 :])
+        if hasattr(package, leaf):
+            delattr(package, leaf)
 
     def _refusal(self, error):
         """Return the route of what cannot be loaded: out of memory, say, for now."""

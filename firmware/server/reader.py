@@ -37,11 +37,11 @@ def enlarge(slot, head_bytes, end):
         return True
     try:
         buffer = bytearray(head_bytes + SPARE)
+        view = memoryview(buffer)
+        view[:end] = slot.view[:end]
     except MemoryError:
         return False
-    buffer[:end] = slot.view[:end]
-    slot.buffer = buffer
-    slot.view = memoryview(buffer)
+    slot.buffer, slot.view = buffer, view
     return True
 
 

@@ -48,7 +48,7 @@ function item(file) {
   return make("li", {}, make("div", { className: "wide" }, link), make("span", { className: "quiet" }, size(file.size)), remove);
 }
 
-// One after the other: a board's flash writes no faster for two.
+// One after the other: two are no faster.
 async function uploadAll(files) {
   if (!jobs.querySelector(".quiet")) jobs.replaceChildren();
   const waiting = files.map((file) => [file, job(file)]);

@@ -15,7 +15,7 @@ export async function enter(section, isAgain) {
   session = await call("GET", "api/session");
   const isOut = session.password_set && !session.user;
   settings = isOut ? null : await call("GET", "api/settings");
-  if (isOut) return body.replaceChildren(logInCard());
+  if (isOut) return body.children.length === 1 || body.replaceChildren(logInCard());
   const { clock } = await call("GET", "api/status");
   body.replaceChildren(networkCard(clock), passwordCard(), boardCard(), pinsCard());
 }
