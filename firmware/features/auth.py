@@ -11,8 +11,8 @@
         return {"for": request.user.name}
 
 Behind a guard `request.user` is a User; elsewhere `auth.identify(request)` tells. There is one password, the
-administrator's; scripts have tokens, each with a role of ROLES. What a browser sends by itself, the session's
-cookie and Basic, changes nothing when a page of another site has it sent.
+administrator's; scripts have tokens, each with a role of ROLES. What a browser sends by itself, the session's cookie
+and Basic, changes nothing when a page of another site has it sent.
 
 While there is no password, the network may only read; the machine itself (a laptop's own browser) may do everything.
 WebSockets are the business of `protect`: behind its handshake a handler can refuse nobody.

@@ -59,5 +59,6 @@ def allow(app, origins, credentials=False, headers=_HEADERS, expose="", max_age_
         if not is_open and _VARY not in told:
             # RFC 9110 12.5.5.
             request.answer_lines += _VARY
-        if granted(request) and (_ORIGIN + ": ").encode() not in told:
-            request.answer_lines += granted(request)
+        found = granted(request)
+        if found and (_ORIGIN + ": ").encode() not in told:
+            request.answer_lines += found
