@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -16,6 +17,9 @@ CI = os.environ.get("CI", "false").lower() not in ("", "0", "false")
 # Nothing asserts wall-clock speed; and what CI finds, everybody finds again.
 hypothesis.settings.register_profile("limpet", deadline=None, derandomize=CI, print_blob=True)
 hypothesis.settings.load_profile("limpet")
+
+# What was started in the background of a shell ignores Ctrl-C, and all that it starts: the servers here must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MICROPYTHONS = ("amd64", "i386")
 
@@ -96,6 +100,22 @@ def start_server(server_interpreter):
     yield start
     for running in started:
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A Chromium without a window, for all tests of a module."""
+    from host_tests.browser import Browser  # few tests need it, and it takes a second
+
+    with Browser() as running:
+        yield running
+
+
+@pytest.fixture
+def browser(chromium, start_server):
+    """The browser; its pages are closed while the test's servers still run, and may not have complained."""
+    yield chromium
+    chromium.close()
 
 
 @pytest.hookimpl(wrapper=True)
