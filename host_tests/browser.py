@@ -14,7 +14,7 @@ import shutil
 from importlib import resources
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from host_tests.conftest import CI
 from tools import ROOT
@@ -30,6 +30,12 @@ PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1200, "height": 800}
 
 # Two cores, shared with other tests, and a server that may be MicroPython.
 PATIENCE_MS = 20000
+
+# What it takes the page to call itself stale, and to come back; twice as much on a busy machine.
+expect.set_options(timeout=PATIENCE_MS)
+
+# The sections, in the order of their links.
+PARTS = ("dashboard", "users", "files", "settings", "api", "log")
 
 
 def executable() -> str:
@@ -86,6 +92,21 @@ class Browser:
     def _hear(self, message) -> None:
         if message.type in ("error", "warning"):
             self.errors.append(f"{message.location.get('url')}: {message.text}")
+
+
+def expect_live(page: Page) -> None:
+    """Wait until it hears from the board."""
+    expect(page.locator("#link")).to_have_text("live")
+
+
+def heading(page: Page, name: str) -> Locator:
+    """The heading of a section."""
+    return page.get_by_role("heading", level=2, name=name, exact=True)
+
+
+def go(page: Page, name: str) -> None:
+    """Click on the section's link."""
+    page.get_by_role("navigation").get_by_role("link", name=name).click()
 
 
 def axe(page: Page) -> list[str]:

@@ -22,6 +22,9 @@ _MAX_BACKOFF_SWEEPS = const(8)
 # Refused clients that are held for a sweep, so that closing does not reset the 503 away before it is read.
 _MAX_REFUSED = const(2)
 
+# When to come again: for programs, and for the browser that shows a page of this.
+_AGAIN = {"Retry-After": "1", "Refresh": "2"}
+
 # What a refused client may have sent: some 40 KB are taken, more resets the connection as it deserves.
 _MAX_DISMISS_READS = const(16)
 
@@ -233,7 +236,7 @@ class Server:
 
     def _refuse(self, sock):
         self.counters["refused"] += 1
-        response = Response("Busy.", 503, {"Retry-After": "1"}, "text/plain; charset=utf-8")
+        response = Response("Busy.", 503, _AGAIN, "text/plain; charset=utf-8")
         try:
             sock.write(response.head(self.common, b"Connection: close\r\n") + response.body)
         except OSError:

@@ -1,4 +1,4 @@
-// The endpoints, as openapi.json has them, each with a form to try it.
+// The endpoints of openapi.json, to be tried.
 
 import { call, make, size } from "./app.js";
 import { ask, field, makeForm } from "./forms.js";

@@ -1,11 +1,8 @@
 // The page, its live connection, the dashboard; other sections are files, loaded when shown.
 
 const PATIENCE_MS = 10000; // a board takes seconds for a password
-// A board that is busy has room again soon.
 const BUSY_MS = 1000;
 const BUSY_TRIES = 4;
-
-// -- what all sections use
 
 export const at = (id) => document.getElementById(id);
 export const show = (id, text) => { at(id).textContent = text; };
@@ -125,11 +122,11 @@ class Chart {
 }
 
 const charts = {
-  temperature: new Chart("temperature", "°C", 1, 1),
   rate: new Chart("rate", "", 1, 2),
-  heap: new Chart("heap", "KiB", 0, 8, 1 / 1024),
-  idf: new Chart("idf", "KiB", 0, 8, 1 / 1024),
-  rssi: new Chart("rssi", "dBm", 0, 10),
+  temperature_c: new Chart("temperature", "°C", 1, 1),
+  heap_free: new Chart("heap", "KiB", 0, 8, 1 / 1024),
+  idf_free: new Chart("idf", "KiB", 0, 8, 1 / 1024),
+  rssi_dbm: new Chart("rssi", "dBm", 0, 10),
 };
 
 function draw() {
@@ -140,7 +137,6 @@ function draw() {
 let counted = null;
 
 function count(second, requests) {
-  if (requests === undefined) return;
   if (counted && second > counted.second && requests >= counted.requests) {
     charts.rate.add(second, (requests - counted.requests) / (second - counted.second));
   }
@@ -149,13 +145,9 @@ function count(second, requests) {
 
 function showReading(reading) {
   const { uptime_s: second } = reading;
-  charts.temperature.add(second, reading.temperature_c);
-  charts.heap.add(second, reading.heap_free);
-  charts.idf.add(second, reading.idf_free);
-  charts.rssi.add(second, reading.rssi_dbm);
-  isFine = reading.requests !== undefined;
+  for (const [id, chart] of Object.entries(charts)) chart.add(second, reading[id]);
   count(second, reading.requests);
-  if (isFine) show("requests", reading.requests);
+  show("requests", reading.requests);
   show("uptime", duration(second));
   showLED(reading.led);
   showPins(reading.pins, reading.pins_version);
@@ -163,12 +155,11 @@ function showReading(reading) {
 }
 
 let drawing = 0;
-let isFine = false; // whether readings tell all that the charts show
 
-const NONE = { heap: "Only on MicroPython", idf: "Only on an ESP32", rssi: "No Wi-Fi here" };
+const NONE = { heap_free: "Only on MicroPython", idf_free: "Only on an ESP32", rssi_dbm: "No Wi-Fi here" };
 
 function showStatus(status) {
-  const { firmware, python, boot, wifi, connections, idf_heap: idf } = status;
+  const { firmware, python, boot, wifi, connections } = status;
   hostname = wifi && wifi.hostname || status.hostname || firmware.name;
   show("name", hostname);
   show("about", `${firmware.name} ${firmware.version} · ${python.implementation} ${python.version} · ${status.board}`);
@@ -179,11 +170,6 @@ function showStatus(status) {
   show("boot", `${boot.reset_cause}${boot.safe_mode ? ", safe mode" : ""}${crash}`);
   show("open", `${connections.open} of ${connections.limit}`);
   for (const name of ["requests", "refused", "timeouts", "lost", "errors"]) show(name, connections[name]);
-  if (!isFine) {
-    count(status.uptime_s, connections.requests);
-    charts.idf.add(status.uptime_s, idf && idf.free);
-    charts.rssi.add(status.uptime_s, wifi && wifi.rssi);
-  }
   for (const [id, text] of Object.entries(NONE)) {
     if (!charts[id].points.length) charts[id].element.querySelector(".range").textContent = text;
   }
@@ -342,8 +328,6 @@ function turn() {
   } else if (isFull && now - seen > AGAIN_MS / 2) poll();
 }
 
-// -- which section is shown
-
 let shown = null;
 let part = null;
 let hostname = "Limpet";
@@ -402,10 +386,6 @@ const began = Date.now();
 addEventListener("hashchange", route);
 addEventListener("load", () => {
   document.head.append(make("link", { rel: "icon", href: "favicon.svg", type: "image/svg+xml" }));
-  // A busy board refused the style.
-  if (!getComputedStyle(document.body).getPropertyValue("--back")) {
-    document.querySelector("[rel=stylesheet]").href = "style.css?again";
-  }
 });
 document.addEventListener("visibilitychange", turn);
 addEventListener("pagehide", stop);

@@ -1,4 +1,4 @@
-// The files that are kept on the board.
+// The files on the board.
 
 import { attempt, call, make, problem, show, size } from "./app.js";
 import { ask } from "./forms.js";
@@ -51,6 +51,9 @@ function item(file) {
 // One after the other: two are no faster.
 async function uploadAll(files) {
   if (!jobs.querySelector(".quiet")) jobs.replaceChildren();
+  const known = [...list.querySelectorAll("a")].map((link) => link.textContent);
+  const same = files.filter(({ name }) => known.includes(name)).map(({ name }) => name);
+  if (same.length && !await ask(`Replace ${same.join(", ")}?`, "Replace")) return;
   const waiting = files.map((file) => [file, job(file)]);
   await (queue = queue.then(async () => {
     for (const [file, show] of waiting) await upload(file, show);

@@ -31,7 +31,7 @@ export function makeForm(children, button, act) {
       general.textContent = await act(Object.fromEntries(new FormData(form)), form) || "";
       general.className = "good";
     } catch (error) {
-      if (error instanceof Error) throw error; // a mistake of ours
+      if (error instanceof Error) throw error;
       general.className = "error";
       general.textContent = mark(form, error.fields || {}) ? "" : error.message;
     }
@@ -41,7 +41,7 @@ export function makeForm(children, button, act) {
   return form;
 }
 
-// Returns whether all that is wrong has a field: a list's item its own, or else its list's.
+// Returns whether all that is wrong has a field: an item its own, or its list's.
 function mark(form, wrong) {
   const left = new Set(Object.keys(wrong));
   let first;

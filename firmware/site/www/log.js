@@ -1,4 +1,4 @@
-// The last lines of the log, as they come, while they are looked at.
+// The log, live.
 
 import { call, make, notice, pause } from "./app.js";
 

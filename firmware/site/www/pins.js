@@ -1,4 +1,4 @@
-// The pins that the settings allow: inputs are read, outputs switched, PWM set.
+// The pins of the settings.
 
 import { at, call, make, pause, show } from "./app.js";
 

@@ -1,6 +1,6 @@
-// The network, the password, the pins, backup and restore, restart.
+// The settings, backup, restart.
 
-import { attempt, call, make } from "./app.js";
+import { at, attempt, call, make, show } from "./app.js";
 import { ask, field, makeForm } from "./forms.js";
 
 let body, session, settings;
@@ -15,9 +15,15 @@ export async function enter(section, isAgain) {
   session = await call("GET", "api/session");
   const isOut = session.password_set && !session.user;
   settings = isOut ? null : await call("GET", "api/settings");
-  if (isOut) return body.children.length === 1 || body.replaceChildren(logInCard());
-  const { clock } = await call("GET", "api/status");
-  body.replaceChildren(networkCard(clock), passwordCard(), boardCard(), pinsCard());
+  if (isOut && body.children.length === 1) return;
+  const cards = isOut ? [logInCard()] :
+    [networkCard((await call("GET", "api/status")).clock), passwordCard(), boardCard(), pinsCard()];
+  body.replaceChildren(...cards);
+}
+
+async function renew() {
+  await enter();
+  at("h-settings").focus();
 }
 
 let saving = Promise.resolve();
@@ -43,7 +49,7 @@ function logInCard() {
   return card("Log in", makeForm([who(), secret("Password", "password", "current-password")], "Log in",
     async ({ password }) => {
       await call("POST", "api/login", { password });
-      await enter();
+      await renew();
     }));
 }
 
@@ -55,12 +61,12 @@ function passwordCard() {
   const buttons = [make("button", {}, isSet ? "Change" : "Set")];
   if (isSet) buttons.push(plain("Log out", () => attempt(async () => {
     await call("POST", "api/logout");
-    await enter();
+    await renew();
   })));
   return card("Password", makeForm(inputs, buttons, async (values, form) => {
     await call("PUT", "api/password", isSet ? { old: values.old, new: values.new } : { new: values.new });
     form.reset();
-    if (!isSet) await enter();
+    if (!isSet) await renew();
     return "The password is set.";
   }));
 }
@@ -162,17 +168,17 @@ function boardCard() {
     const text = await file.text();
     input.value = "";
     if (!await ask(`Replace all settings by ${file.name}?`, "Replace")) return;
-    let document;
-    try {
-      document = JSON.parse(text);
-    } catch {
-      throw { message: `${file.name} is not a backup.` };
-    }
-    await call("PUT", "api/settings", document);
-    await enter();
+    let backup = {};
+    try { backup = JSON.parse(text); } catch {} // nor is it one
+    if (!backup?.hostname) throw { message: `${file.name} is not a backup.` };
+    await call("PUT", "api/settings", backup);
+    await renew();
+    show("said", "The settings are restored.");
   });
   const restart = make("button", { type: "button", onclick: () => attempt(async () => {
-    if (await ask("Restart the board?", "Restart")) await call("POST", "api/restart");
+    if (!await ask("Restart the board?", "Restart")) return;
+    await call("POST", "api/restart");
+    show("said", "The board starts anew.");
   }) }, "Restart");
   return card("Board",
     note("A backup has all settings but the passwords: a board keeps its own."),
@@ -180,5 +186,5 @@ function boardCard() {
       make("a", { className: "button plain", href: "api/settings?download=1", download: `${settings.hostname}.json` }, "Backup"),
       make("label", { className: "button plain", htmlFor: "restore" }, "Restore", input)),
     note("A restart takes a few seconds; this page comes back by itself."),
-    make("div", { className: "row" }, restart));
+    make("div", { className: "row" }, restart), make("p", { id: "said", className: "good", role: "status" }));
 }

@@ -1,4 +1,4 @@
-// The users: a JSON resource with all of HTTP's methods.
+// The users.
 
 import { attempt, call, make } from "./app.js";
 import { ask, field, makeForm } from "./forms.js";
@@ -24,15 +24,16 @@ export function build(section) {
     make("div", { className: "card" }, make("h3", {}, "All users"), nobody, list));
 }
 
-export async function enter(section, isAgain) {
-  if (isAgain && list.querySelector("form")) return;
+export async function enter() {
   const { users } = await call("GET", "users");
-  list.replaceChildren(...users.map(item));
+  // What somebody is typing stays.
+  const shown = (id) => [...list.children].find((one) => one.value === id && one.querySelector("form"));
+  list.replaceChildren(...users.map((user) => shown(user.id) || item(user)));
   nobody.hidden = users.length > 0;
 }
 
 function item(user) {
-  const element = make("li");
+  const element = make("li", { value: user.id });
   const edit = make("button", { className: "plain", "aria-label": `Edit ${user.name}` }, "Edit");
   const remove = make("button", { className: "plain bad", "aria-label": `Delete ${user.name}` }, "Delete");
   const text = make("div", { className: "wide" }, user.name, make("div", { className: "quiet" }, user.email));
