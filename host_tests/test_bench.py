@@ -19,8 +19,8 @@ from tools.bench_apps import API, HOST, PAGE, Browser, Failed
 JSON_KEEP_ALIVE_INSTRUCTIONS = 72_600
 JSON_NEW_INSTRUCTIONS = 120_000
 PAGE_NEW_INSTRUCTIONS = 212_000
-GUARDED_JSON_INSTRUCTIONS = 318_000
-GUARDED_PAGE_INSTRUCTIONS = 375_000
+GUARDED_JSON_INSTRUCTIONS = 255_000
+GUARDED_PAGE_INSTRUCTIONS = 305_000
 IDLE_HEAP_KB = 63
 
 # The smallest heap in which a `PUT` of a megabyte arrives byte for byte, plus 1 KB for what differs from run to run.

@@ -20,16 +20,17 @@ TRY = 3
 # Each file's functions that requests go through; generators are no part of it: their frames are on the heap anyway, and
 # are not freed before they are garbage.
 HOT = {
-    "features/log.py": "_note _keep _append _begin",
-    "features/logline.py": "describe _sent _took _target",
+    "features/log.py": "_note _keep _begin",
+    "features/logline.py": "describe _took_ms _what _target",
     "features/origins.py": "guard",
-    "features/ratelimit.py": "check _take take tell left wait_s",
+    "features/ratelimit.py": "check take tell wait_s",
     "features/requestid.py": "_begin _late id_of is_valid",
     "http/request.py": "get __init__ expire method target path client field lines end",
     "http/response.py": "__init__ encode_json head to_response _status_line",
     "http/urls.py": "decode_path decode_text _has_control",
     "server/connection.py": "ready start address",
     "server/listener.py": "ready _admit _free_slot",
+    "server/app.py": "hooks",
     "server/router.py": "match",
     "server/static.py": "_serve _try respond open is_same _is_still _takes_gzip",
     "server/transport.py": "watch wait_io_event _serve accept",

@@ -22,7 +22,11 @@ TEN_THOUSAND = """
 import gc
 from firmware.features.log import Log
 
+class Source:
+    marks = [0] * 16  # of a method that is nobody's: its line is put together
+
 class Request:
+    _source = Source
     began = 0
     method = "GET"
     query = b"token=abc&a=1"
@@ -139,7 +143,7 @@ def test_ring_holds_the_newest_lines_that_fit(size, lines, since):
     kept = []
     for line in lines:
         log.info(line)
-        need = len(escape(line)) + len("1 7 ") + 2
+        need = len(escape(line)) + 7
         if need <= size:
             kept.append((escape(line).decode(), need))
     held = []

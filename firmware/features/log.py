@@ -13,15 +13,19 @@ It is a `Feed` whose ring is bytes: the oldest lines go when there is no room, a
 were lost. A line is one line, whatever is put in it, and a request's has no secrets (see `logline`).
 """
 
+from array import array
 from json import dumps
 
 from firmware.features.feed import Feed
-from firmware.features.logline import describe, escape, store
+from firmware.features.logline import describe, escape, put
+from firmware.http.native import const
 from firmware.http.response import Response
 from firmware.server import transport
 
-# Some 40 requests: what happened before something went wrong.
+# Some 40 requests: what happened before something went wrong. There may be 65535.
 RING_BYTES = 2560
+# Of those, what each line has before it: its length in two, its level, and its seconds in four.
+_HEAD = const(7)
 
 # The end of a traceback, where it says what went wrong.
 MAX_CRASH_LETTERS = 1000
@@ -51,9 +55,8 @@ class Log(Feed):
         self._store = store
         self._bytes = bytearray(size)
         self._view = memoryview(self._bytes)
-        self._at = 0  # where the oldest line begins: two bytes of length, then the line
-        self._used = 0
-        self._first = 1
+        # Where the oldest line begins, bytes in use, bytes in all, and the oldest line's number.
+        self._state = array("I", (0, 0, size, 1))
         text = store.load(_CRASH_FILE, {}).get("text") if store else None
         if type(text) is str:
             self.last_crash = text
@@ -86,7 +89,9 @@ class Log(Feed):
     def _keep(self, level, line):
         if self._mirror:
             _print(level, line)
-        self._append(b"%d %d %s" % (level, self._uptime_s(), line))
+        if len(line) + _HEAD <= len(self._bytes):
+            put(self._bytes, self._state, level, self._uptime_s(), line, len(line))
+            self.last += 1
         if self._watchers:
             self._wake()
 
@@ -106,24 +111,6 @@ class Log(Feed):
         self.write(INFO, value)
         return self.last
 
-    def _append(self, line):
-        length = len(line)
-        size = len(self._bytes)
-        if length + 2 > size:
-            return
-        while self._used + length + 2 > size:
-            self._drop()
-        store(self._bytes, size, self._at + self._used, line, length)
-        self._used += length + 2
-        self.last += 1
-
-    def _drop(self):
-        """Let the oldest line go."""
-        step = 2 + self._size(self._at)
-        self._at = (self._at + step) % len(self._bytes)
-        self._used -= step
-        self._first += 1
-
     def _wake(self):
         reactor = transport.reactor()
         for watcher in self._watchers:
@@ -134,7 +121,7 @@ class Log(Feed):
     @property
     def first(self):
         """The number of the oldest line that is held."""
-        return self._first
+        return self._state[3]
 
     def value(self, number):
         """Return the line of a number that is held, {"number", "uptime_s", "level", "text"}."""
@@ -146,7 +133,7 @@ class Log(Feed):
     def newer(self, since):
         """Return the range of the numbers that are held and newer than the number `since`."""
         # A number that is not reached yet is one from before a restart.
-        return range(self._first if since > self.last else max(since + 1, self._first), self.last + 1)
+        return range(self.first if since > self.last else max(since + 1, self.first), self.last + 1)
 
     def poll(self, request, answer=None):
         """Return what a handler answers with: the lines behind `?since=N`, once there are any (see `Feed.poll`).
@@ -175,16 +162,16 @@ class Log(Feed):
         at = None
         batch = ""
         while number <= last:
-            if number < self._first:
+            if number < self.first:
                 # Perhaps only since the last chunk was taken.
-                batch += '{"lost": %d}\n' % (self._first - number)
-                number = self._first
+                batch += '{"lost": %d}\n' % (self.first - number)
+                number = self.first
                 at = None
                 continue
             if at is None:
                 at = self._find(number)
             batch += dumps(self._parse(number, at)) + "\n"
-            at = (at + 2 + self._size(at)) % len(self._bytes)
+            at = self._next(at)
             number += 1
             if len(batch) >= _BATCH_BYTES:
                 yield batch
@@ -193,22 +180,28 @@ class Log(Feed):
             yield batch
 
     def _find(self, number):
-        at = self._at
-        for _ in range(number - self._first):
-            at = (at + 2 + self._size(at)) % len(self._bytes)
+        at = self._state[0]
+        for _ in range(number - self.first):
+            at = self._next(at)
         return at
 
-    def _size(self, at):
-        ring = self._bytes
-        return ring[at] << 8 | ring[(at + 1) % len(ring)]
+    def _next(self, at):
+        return (at + _HEAD + self._number(at, 2)) % len(self._bytes)
+
+    def _number(self, at, size):
+        """Return the number in `size` bytes from `at` on."""
+        number = 0
+        for place in range(at, at + size):
+            number = number << 8 | self._bytes[place % len(self._bytes)]
+        return number
 
     def _parse(self, number, at):
-        size = self._size(at)
-        at = (at + 2) % len(self._bytes)
+        size = self._number(at, 2)
+        level, uptime_s = self._number(at + 2, 1), self._number(at + 3, 4)
+        at = (at + _HEAD) % len(self._bytes)
         line = bytes(self._view[at : at + size])
         line += bytes(self._view[: size - len(line)])
-        level, uptime_s, text = line.split(b" ", 2)
-        return {"number": number, "uptime_s": int(uptime_s), "level": LEVELS[int(level)], "text": text.decode()}
+        return {"number": number, "uptime_s": uptime_s, "level": LEVELS[level], "text": line.decode()}
 
     # -- requests
 
@@ -225,7 +218,7 @@ class Log(Feed):
         status = response.status
         level = ERROR if status >= 500 else INFO
         # Who follows the log would otherwise follow himself.
-        if level >= self.level and not (status < 400 and request and request.is_quiet):
+        if level >= self.level and (status >= 400 or request is None or not request.is_quiet):
             self._keep(level, describe(request, response))
 
 

@@ -5,7 +5,7 @@ secret's.
 """
 
 from firmware.http.errors import HTTPError
-from firmware.http.native import micropython, ptr8
+from firmware.http.native import const, micropython, ptr8, ptr32
 from firmware.http.urls import decode_path
 from firmware.server import transport
 
@@ -13,6 +13,13 @@ from firmware.server import transport
 MAX_LINE_BYTES = 288
 _MAX_TARGET = 120
 _MAX_METHOD = 16
+
+# `layout`'s places, folded by the compiler only where they are written; a test compares.
+_METHOD = const(2)
+_TARGET = const(4)
+_PATH_END = const(5)
+_TARGET_END = const(6)
+_METHOD_CODE = const(7)
 
 # What is no control but hides other text, or turns it round.
 _HIDING = ((0x80, 0x9F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF))
@@ -31,22 +38,43 @@ def describe(request, response):
     """
     if request is None:
         return b"- - %d %s - - -" % (response.status, _sent(response))
-    method = request.method
-    if len(method) > _MAX_METHOD:
-        method = method[:_MAX_METHOD]
+    if response.sent is None or request.began is None:
+        return _describe_rest(request, response)
+    # At every request: one format, since each costs as much as all of this.
+    return b"%s %d %d B %d ms %s %s" % (
+        _what(request),
+        response.status,
+        response.sent,
+        _took_ms(request),
+        request.client.encode(),
+        request.raw_id or b"-",
+    )
+
+
+def _describe_rest(request, response):
+    took = b"-" if request.began is None else b"%d ms" % _took_ms(request)
+    what = _what(request), response.status, _sent(response), took
+    return b"%s %d %s %s" % what + b" %s %s" % (request.client.encode(), request.raw_id or b"-")
+
+
+def _what(request):
+    """Return method and path: as they stand in the head, where nothing is to be cut, hidden or escaped."""
+    marks = request._source.marks
+    start, end = marks[_METHOD], marks[_PATH_END]
+    if end == marks[_TARGET_END] and end - start <= _MAX_TARGET and marks[_METHOD_CODE]:
+        line = bytes(request._source.view[start:end])
+        if line[marks[_TARGET] - start] == 47 and is_plain(line, end - start):
+            return line
     # Bytes, and not text: MicroPython looks each new text up among all names that there are.
-    what = b"%s %s %d %s" % (method.encode(), _target(request), response.status, _sent(response))
-    return b"%s %s %s %s" % (what, _took(request), request.client.encode(), request.raw_id or b"-")
+    return b"%s %s" % (request.method[:_MAX_METHOD].encode(), _target(request))
 
 
 def _sent(response):
     return b"lost" if response.sent is None else b"%d B" % response.sent
 
 
-def _took(request):
-    if request.began is None:
-        return b"-"
-    return b"%d ms" % ((transport.ticks_ms() - request.began) & _TICKS_MASK)
+def _took_ms(request):
+    return (transport.ticks_ms() - request.began) & _TICKS_MASK
 
 
 def _target(request):
@@ -102,19 +130,45 @@ def is_plain(b: ptr8, end: int) -> int:
 
 
 @micropython.viper
-def store(ring: ptr8, size: int, at: int, line: ptr8, length: int):
-    """Write a length in two bytes, and the line, into a ring of `size` bytes, `at` counted on beyond its end."""
-    i = 0 - 2
-    while i < length:
+def put(ring: ptr8, state: ptr32, level: int, second: int, line: ptr8, length: int):
+    """Write a line into a ring, behind the others, in place of the oldest; there has to be room for one.
+
+    `state`: where the oldest begins, bytes in use, bytes in all, and the oldest's number. Before a line stand its
+    length in two bytes, its level, and four of seconds.
+    """
+    at = state[0]
+    used = state[1]
+    size = state[2]
+    while used + length + 7 > size:
+        i = at + 1
+        if i == size:
+            i = 0
+        step = (ring[at] << 8 | ring[i]) + 7
+        at += step
         if at >= size:
             at -= size
-        if i == -2:
-            ring[at] = length >> 8
-        elif i == -1:
-            ring[at] = length & 255
-        else:
+        used -= step
+        state[3] += 1
+    state[0] = at
+    state[1] = used + length + 7
+    at += used
+    if at >= size:
+        at -= size
+    i = 0 - 7
+    while i < length:
+        if i >= 0:
             ring[at] = line[i]
+        elif i == -7:
+            ring[at] = length >> 8
+        elif i == -6:
+            ring[at] = length & 255
+        elif i == -5:
+            ring[at] = level
+        else:
+            ring[at] = second >> (0 - 8 * (i + 1)) & 255
         at += 1
+        if at == size:
+            at = 0
         i += 1
 
 

@@ -40,20 +40,12 @@ def limit(app, per_minute, burst, clients=CLIENTS):
 
     Raises ValueError for numbers that are none.
     """
-    whole = Limit(Buckets("default", per_minute, burst, clients))
-    app.before(whole.check)
-    return whole
+    app.before(Buckets("default", per_minute, burst, clients).check)
+    return Limit()
 
 
 class Limit:
-    """The limit of an application."""
-
-    def __init__(self, buckets):
-        self._buckets = buckets
-
-    def check(self, request):
-        """Take a token for a request. Raises 429."""
-        _take(request, self._buckets)
+    """The limit of an application, whose routes may have others besides."""
 
     def route(self, name, per_minute, burst, clients=ROUTE_CLIENTS):
         """Return a decorator that limits each address at a handler, too; `name` is the policy's, in the fields."""
@@ -61,7 +53,7 @@ class Limit:
 
         def decorate(handler):
             def limited(request, **params):
-                _take(request, buckets)
+                buckets.check(request)
                 return handler(request, **params)
 
             return limited
@@ -90,13 +82,25 @@ class Buckets:
         self._seen = array("I", bytes(4 * clients))  # in sweeps
         self._used = 0
 
+    def check(self, request):
+        """Take a token for a request. Raises 429."""
+        at = self.take(request.client, request._source.server.clock)
+        request.answer_lines += self.tell(at if at >= 0 else -1 - at)
+        if at < 0:
+            raise _refusal(self.wait_s(-1 - at))
+
     def take(self, address, clock):
         """Take a token from an address's bucket at the sweep `clock`; return its number, or -1 - number: none left."""
         index = self._index
         if address in index:
             at = index[address]
-            gone = min(clock - self._seen[at], self._fill_sweeps)
-            parts = min(self._parts[at] + gone * self._rate, self._full)
+            # `min` would cost more than all of this: a board looks through its list of such names.
+            gone = clock - self._seen[at]
+            parts = self._full
+            if gone < self._fill_sweeps:
+                parts = self._parts[at] + gone * self._rate
+                if parts > self._full:
+                    parts = self._full
         else:
             at = self._claim(address)
             parts = self._full
@@ -109,14 +113,10 @@ class Buckets:
 
     def tell(self, at):
         """Return the field lines for bucket number `at`."""
-        return b"%s%d;t=%d\r\n" % (self._lines, self.left(at), self.wait_s(at))
-
-    def left(self, at):
-        """Return how many tokens bucket number `at` has."""
-        return self._parts[at] // _TOKEN
+        return b"%s%d;t=%d\r\n" % (self._lines, self._parts[at] // _TOKEN, self.wait_s(at))
 
     def wait_s(self, at):
-        """Return the seconds until it has one more."""
+        """Return the seconds until bucket number `at` has one token more."""
         missing = _TOKEN - self._parts[at] % _TOKEN
         # Sweeps, then seconds, both up.
         return (-(-missing // self._rate) * SWEEP_MS + 999) // 1000
@@ -140,13 +140,6 @@ class Buckets:
             if seen[at] < seen[oldest]:
                 oldest = at
         return oldest
-
-
-def _take(request, buckets):
-    at = buckets.take(request.client, request._source.server.clock)
-    request.answer_lines += buckets.tell(at if at >= 0 else -1 - at)
-    if at < 0:
-        raise _refusal(buckets.wait_s(-1 - at))
 
 
 def _refusal(wait_s):

@@ -56,4 +56,5 @@ def _begin(request):
 
 def _late(request, response):
     # A hook before ours may have answered.
-    id_of(request)
+    if request.raw_id is None:
+        _begin(request)

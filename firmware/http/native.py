@@ -1,7 +1,7 @@
 """Lets one source be native code on the board and plain Python on a laptop.
 
-MicroPython's compiler knows `@micropython.viper`, `ptr8` and `ptr16` by name and ignores what is bound to them;
-CPython calls what is defined here: decorators that change nothing, pointers that are the checked buffer itself.
+MicroPython's compiler knows `@micropython.viper`, `ptr8`, `ptr16` and `ptr32` by name and ignores what is bound to
+them; CPython calls what is defined here: decorators that change nothing, pointers that are the checked buffer itself.
 """
 
 try:
@@ -26,4 +26,4 @@ def ptr8(buffer):
     return buffer
 
 
-ptr16 = ptr8
+ptr16 = ptr32 = ptr8

@@ -197,7 +197,7 @@ class Request:
     @property
     def client(self):
         """The client's address as text."""
-        return self._source.address()
+        return self._source.client or self._source.address()
 
     def stream(self):
         """Return the body as an asynchronous iterator of memoryviews, each valid until the next one is asked for.

@@ -7,9 +7,14 @@ response.
 import gc
 
 from firmware.http.errors import HTTPError
+from firmware.http.native import const
 from firmware.http.response import NO_BODY, STREAM, Response, to_response
 from firmware.server import reader, writer
 from firmware.server.transport import is_pending
+
+# `layout`'s place in marks, folded by the compiler only where it is written, and the method's number; a test compares.
+_METHOD_CODE = const(7)
+_HEAD_CODE = const(2)
 
 # Errors of heads that leave bytes on their way.
 _MORE_TO_COME = (413, 414, 417, 431, 501)
@@ -18,26 +23,28 @@ _MORE_TO_COME = (413, 414, 417, 431, 501)
 def send(slot, found, request, response, body):
     """Send a response, once the hooks have seen it."""
     server = slot.server
-    hooked = server.hooked
-    if hooked:
-        hooks = _app(slot, found).hooks("after")
-        if hooks:
-            response = yield from _after(slot, found, request, response, hooks)
+    hooks = slot.hooks
+    if hooks and hooks[1]:
+        response = yield from _after(slot, found, request, response, hooks[1])
     if server.draining:
         request.end()
     if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
         request.end()
     try:
-        if response.length == STREAM:
+        # What is looked for twice is a local: each look costs as much as a short call.
+        length = response.length
+        if length == STREAM:
             response = yield from _send_live(slot, found, request, response)
-        if response.lines and not response.headers and type(response.body) is not bytes:
+            length = response.length
+        if length is not None and response.lines and not response.headers and type(response.body) is not bytes:
             head = response.head(server.common, request.lines())
-            yield from writer.send_file(slot, head, response.body, response.length)
-            response.sent = response.length
-        elif response.length != STREAM:
-            head_only = request.method == "HEAD" or response.status in NO_BODY
+            yield from writer.send_file(slot, head, response.body, length)
+            response.sent = length
+        elif length != STREAM:
+            status = response.status
+            head_only = slot.marks[_METHOD_CODE] == _HEAD_CODE or status in NO_BODY
             more = request.lines()
-            if response.status == 426:
+            if status == 426:
                 # RFC 9110 7.8: what is about one connection is named there.
                 more += b"Connection: upgrade\r\n"
             try:
@@ -46,7 +53,7 @@ def send(slot, found, request, response, body):
                 # Its head: nothing has been sent.
                 response.close()
                 response = yield from failure(slot, found, request, error)
-                head_only = request.method == "HEAD"
+                head_only = slot.marks[_METHOD_CODE] == _HEAD_CODE
                 rest = writer.prepare(slot, response, request.lines(), head_only)
             if type(rest) is int:
                 # JSON, of so many bytes with its head, in everybody's buffer.
@@ -55,19 +62,13 @@ def send(slot, found, request, response, body):
                     yield from writer.push(slot, bytes(server.json_view[sent or 0 : rest]))
             else:
                 yield from rest
-            if hooked:
-                response.sent = 0 if head_only else _size(response)
+            if hooks:
+                response.sent = 0 if head_only else len(response.body) if response.length is None else response.length
     finally:
         if type(response.body) is not bytes:
             response.close()
-        if hooked:
-            hooks = _app(slot, found).hooks("done")
-            if hooks:
-                yield from _done(slot, request, response, hooks)
-
-
-def _size(response):
-    return len(response.body) if response.length is None else response.length
+        if hooks and hooks[2]:
+            yield from _done(slot, request, response, hooks[2])
 
 
 def _send_live(slot, found, request, response):
@@ -208,7 +209,7 @@ def refuse(slot, error, request=None):
         server.app.id_of(request)
     response = _plain_page(error, request)
     if request and server.hooked:
-        response = yield from _after(slot, None, request, response, server.app.hooks("after"))
+        response = yield from _after(slot, None, request, response, server.app.hooks()[1])
         more = request.answer_lines + more
     data = response.head(server.common, more)
     if request is None or request.method != "HEAD":
@@ -218,5 +219,5 @@ def refuse(slot, error, request=None):
         yield from writer.push(slot, data)
     finally:
         if server.hooked:
-            yield from _done(slot, request, response, server.app.hooks("done"))
+            yield from _done(slot, request, response, server.app.hooks()[2])
     yield from reader.linger(slot, error.status in _MORE_TO_COME)

@@ -26,7 +26,7 @@ class App(Router):
     def __init__(self):
         super().__init__()
         self.limits = Limits()
-        self._hooks = {"before": [], "after": [], "done": []}
+        self._hooks = [], [], []  # before, after, done
         self._errors = {}
         self._background = []
         self._tasks = ()  # those of the background
@@ -126,12 +126,12 @@ class App(Router):
 
     def before(self, hook):
         """Decorate `hook(request)`, called with every head; what it returns, if not None, is the answer."""
-        self._hooks["before"].append(hook)
+        self._hooks[0].append(hook)
         return hook
 
     def after(self, hook):
         """Decorate `hook(request, response)`, called before every response; it may return another."""
-        self._hooks["after"].append(hook)
+        self._hooks[1].append(hook)
         return hook
 
     def background(self, function):
@@ -144,7 +144,7 @@ class App(Router):
 
         `request` is None where none could be read, `sent` None where the client was lost.
         """
-        self._hooks["done"].append(hook)
+        self._hooks[2].append(hook)
         return hook
 
     def error(self, status):
@@ -156,17 +156,19 @@ class App(Router):
 
         return decorate
 
-    def hooks(self, kind):
-        """Return the hooks of a kind, "before", "after" or "done": the outer app's around the inner one's."""
-        hooks = self._hooks[kind]
+    def hooks(self):
+        """Return the hooks, ([before], [after], [done]): the outer app's around the inner one's."""
+        own = self._hooks
         if self.parent is None:
-            return hooks
-        outer = self.parent.hooks(kind)
-        return outer + hooks if kind == "before" else hooks + outer
+            return own
+        outer = self.parent.hooks()
+        if any(own):
+            return outer[0] + own[0], own[1] + outer[1], own[2] + outer[2]
+        return outer
 
     def has_hooks(self):
         """Tell whether any hook is there, here or in what is mounted."""
-        return any(any(app._hooks.values()) for app in self._apps())
+        return any(any(app._hooks) for app in self._apps())
 
     def _apps(self):
         apps = [self]

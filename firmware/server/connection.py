@@ -71,11 +71,10 @@ class Connection:
         self.deadline = 0  # in sweeps; 0 is none
         self.want = DONE
         self.task = None  # awaits what a handler gave
-        self._watched = 0
-        self._redirect = None
-        self.has_begun = False  # the task
+        self.has_begun = self._waits = False  # the task; whether `ready` may go on
         self.cause = self.router = None  # why the task was cancelled; whose the request is
-        self._waits = False  # whether `ready` may go on
+        self.hooks = self.client = self._redirect = None  # `hooks` are the request's, where there are any
+        self._watched = 0
         self._script = self._run()
         next(self._script)
 
@@ -115,9 +114,9 @@ class Connection:
 
     def address(self):
         """Return the client's address as text."""
-        if self._address is None:
-            self._address = transport.address_of(self.peer)
-        return self._address
+        if self.client is None:
+            self.client = transport.address_of(self.peer)
+        return self.client
 
     def abort(self):
         """Drop the client, whatever it waits for."""
@@ -190,7 +189,7 @@ class Connection:
         buffer, view = self.buffer, self.view
         while True:
             sock, self.peer = yield DONE
-            self._address = None
+            self.client = None
             self.sock = sock
             self.request = None
             try:
@@ -212,7 +211,7 @@ class Connection:
                 if self._watched:
                     self.server.reactor.watch(sock, self, 0)
                     self._watched = 0
-                self.sock = self.router = None
+                self.sock = self.router = self.hooks = None
                 self.buffer, self.view = buffer, view
                 sock.close()
 
@@ -289,7 +288,8 @@ class Connection:
             try:
                 if server.hooked:
                     usual = False
-                    for hook in (found[0] if found else server.app).hooks("before"):
+                    self.hooks = (found[0] if found else server.app).hooks()
+                    for hook in self.hooks[0]:
                         result = hook(request)
                         if result is not None:
                             result = yield from answer.settle(self, result)

@@ -46,7 +46,7 @@ class Server:
         self.live = 0  # long-lived connections
         self.requests = 0
         self.counters = {"accepted": 0, "refused": 0, "evicted": 0, "timeouts": 0, "lost": 0, "errors": 0}
-        self.draining = False
+        self.draining = self.hooked = False
         self.refusing = False  # everybody new, as long as memory is short
         self.reactor = None
         self.out_view = memoryview(bytearray(OUT_BYTES))
@@ -288,7 +288,8 @@ class Server:
         self.common = common
         self.json_at = len(head)
         self.json_view[: len(head)] = head
-        self.hooked = self.app.has_hooks()
+        # What once had hooks is taken to have some: a request keeps those that it began with.
+        self.hooked = self.hooked or self.app.has_hooks()
 
     def log_error(self, where, error):
         """Say on the console what went wrong, with its traceback."""

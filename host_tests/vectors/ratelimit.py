@@ -63,5 +63,9 @@ def check(case):
         return
     for address, clock, has_token, left, wait_s in takes:
         at = buckets.take(address, clock)
-        got = (1 if at >= 0 else 0, buckets.left(max(at, -1 - at)), buckets.wait_s(max(at, -1 - at)))
+        got = (
+            1 if at >= 0 else 0,
+            int(buckets.tell(max(at, -1 - at)).split(b"r=")[1].split(b";")[0]),
+            buckets.wait_s(max(at, -1 - at)),
+        )
         assert got == (has_token, left, wait_s), "%s at %d: %s" % (address, clock, got)
