@@ -142,3 +142,15 @@ def test_patterns_that_differ_in_a_name_only_share_their_path():
     router.add("/<a>", ("GET",), "get")
     router.add("/<b>", ("PUT",), "put")
     assert "PUT" in allow(look_up(router, b"/x")[1]), "PUT /x is a 405, although there is a route for it"
+
+
+def test_literal_path_of_what_is_mounted_is_searched_for_once():
+    outer, inner = Router(), Router()
+    inner.add("/a", ["GET"], print)
+    outer.mount("/in", inner)
+    searched = []
+    search = inner.search
+    inner.search = lambda path: searched.append(path) or search(path)
+    for _ in range(3):
+        assert outer.match(b"/in/a")[:2] == (inner, {"GET": print})
+    assert searched == ["/a"]

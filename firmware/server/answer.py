@@ -28,7 +28,11 @@ def send(slot, found, request, response, body):
         response = yield from _after(slot, found, request, response, hooks[1])
     if server.draining:
         request.end()
-    if body and not body.done and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes):
+    if (
+        body is not None
+        and not body.done
+        and (request.expects or not 0 < (request.length or 0) <= server.limits.body_bytes)
+    ):
         request.end()
     try:
         # What is looked for twice is a local: each look costs as much as a short call.

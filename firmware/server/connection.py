@@ -205,7 +205,7 @@ class Connection:
             except (Exception, asyncio.CancelledError) as error:
                 self.server.log_error("connection", error)
             finally:
-                if self.request:
+                if self.request is not None:
                     self.request.expire()
                 self.deadline = 0
                 if self._watched:
@@ -303,7 +303,7 @@ class Connection:
                     else:
                         handler = choose(None, request)
                         params = None
-                    if body:
+                    if body is not None:
                         if kind_of(handler) is Streaming:
                             body = reader.stream(self, request, body, head_end)
                         else:
@@ -349,7 +349,7 @@ class Connection:
                     break
             else:
                 yield from answer.send(self, found, request, result, body)
-                if body and not body.done:
+                if body is not None and not body.done:
                     yield from reader.skip(self, request, body, head_end)
                 buffer, view, end = self.buffer, self.view, self.end
                 if not request.keep_alive:

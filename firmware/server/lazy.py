@@ -30,7 +30,7 @@ class Lazy:
         try:
             app = self._load()
         except Exception as error:
-            return self._parent, self._refusal(error), None
+            return self._parent, self._refusal(error), ()
         app.parent = self._parent
         app.lazy_one = self
         self._parent.replace(self, app)

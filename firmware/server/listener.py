@@ -150,11 +150,16 @@ class Server:
 
     def place(self, client, redirect=None):
         """Give `client`, a (socket, peer), a slot, for `redirect` to talk to where there is one; or refuse it."""
-        slot = None if self.refusing else self._free_slot() or self._evict()
-        if slot:
-            slot.start(client, redirect)
-        else:
+        # To ask whether an object is true is to look for two methods that it has not.
+        slot = None
+        if not self.refusing:
+            slot = self._free_slot()
+            if slot is None:
+                slot = self._evict()
+        if slot is None:
             self._refuse(client[0])
+        else:
+            slot.start(client, redirect)
 
     def _accept(self):
         try:

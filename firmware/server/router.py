@@ -68,7 +68,8 @@ class Router:
                 found = self.search(decode_path(target))
             except HTTPError:
                 return None
-            if found and found[2] and len(target) <= _MAX_RECENT_BYTES:
+            # A lazy application that could not be loaded has (): it may be, the next time.
+            if found and found[2] != () and len(target) <= _MAX_RECENT_BYTES:
                 if len(self._recent) >= _MAX_RECENT:
                     self._recent.clear()
                 self._recent[target] = found
