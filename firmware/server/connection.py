@@ -63,7 +63,8 @@ class Connection:
     def __init__(self, server):
         limits = server.limits
         self.server = server
-        self.buffer = bytearray(min(limits.head_bytes, _USUAL_HEAD_BYTES) + reader.SPARE)
+        self._room = min(limits.head_bytes, _USUAL_HEAD_BYTES)
+        self.buffer = bytearray(self._room + reader.SPARE)
         self.view = memoryview(self.buffer)
         self.marks = new_marks(limits.target_bytes, limits.fields)
         self.sock = None
@@ -219,8 +220,7 @@ class Connection:
         # At every request, a local costs a tenth of a global, a builtin or an attribute.
         server = self.server
         limits = server.limits
-        head_bytes = limits.head_bytes
-        room = min(head_bytes, _USUAL_HEAD_BYTES)
+        head_bytes, room = limits.head_bytes, self._room
         idle_sweeps = limits.idle_sweeps
         literals = server.app.literals
         buffer, view = self.buffer, self.view
@@ -318,9 +318,8 @@ class Connection:
                     content = to_json(result)
                     if not usual or size_of(content) > _MAX_JSON:
                         result = Response(content, content_type=JSON)
-                else:
-                    result = yield from answer.settle(self, result)
-                    result = to_response(result)
+                elif kind_of(result) is not Response:
+                    result = to_response((yield from answer.settle(self, result)))
             except Lost:
                 raise
             except (Exception, asyncio.CancelledError) as error:

@@ -68,7 +68,7 @@ class Router:
                 found = self.search(decode_path(target))
             except HTTPError:
                 return None
-            # A lazy application that could not be loaded has (): it may be, the next time.
+            # () is with what may be another the next time: an application that could not be loaded, say.
             if found and found[2] != () and len(target) <= _MAX_RECENT_BYTES:
                 if len(self._recent) >= _MAX_RECENT:
                     self._recent.clear()

@@ -138,7 +138,7 @@ class Static:
             info = os.stat(file.rstrip("/") or "/")
             if info[0] & _KIND == _DIRECTORY:
                 if not path.endswith("/"):
-                    return self._app, {"GET": _redirect}, None
+                    return self._app, {"GET": _redirect}, ()
                 file += "index.html"
                 info = os.stat(file)
             elif path.endswith("/"):
@@ -182,7 +182,7 @@ class Static:
         if entry.lines is None or not entry.is_same(info):
             return self._hash_and_serve(request, entry, info)
         wanted = entry
-        if entry.gzip and _takes_gzip(request):
+        if entry.gzip is not None and _takes_gzip(request):
             wanted = entry.gzip
             if not _is_still(wanted):
                 return self._hash_and_serve(request, entry, info)

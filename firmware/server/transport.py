@@ -119,7 +119,7 @@ if MICROPYTHON:
                 if self._reserve is None:
                     # Where there is none to be had nothing is begun.
                     self._reserve = bytearray(_RESERVE_BYTES)
-                self._watchers[id(sock)] = watcher
+                self._watchers[sock] = watcher
                 mode = select.POLLIN if mode == READ else select.POLLOUT
             if not self._set(sock, mode):
                 # Over an entry that was left half made poll crashes, and all with it: it has to be completed.
@@ -134,7 +134,7 @@ if MICROPYTHON:
                 if mode:
                     self.poller.register(sock, mode)
                 else:
-                    self._watchers.pop(id(sock), None)
+                    self._watchers.pop(sock, None)
                     self.poller.unregister(sock)
             except MemoryError:
                 return False
@@ -169,11 +169,11 @@ if MICROPYTHON:
                 self._hot_since = time.ticks_ms()
             # No task runs: a handler may cancel any.
             core.cur_task = None
-            key = id(ready[0])
-            if key in self._watchers:
-                self._watchers[key].ready()
-            elif key in self.map:
-                self._wake(self.map[key], ready[0], ready[1])
+            sock = ready[0]
+            if sock in self._watchers:
+                self._watchers[sock].ready()
+            elif id(sock) in self.map:
+                self._wake(self.map[id(sock)], sock, ready[1])
 
         def _go_on(self):
             soon, self._soon = self._soon, []
