@@ -174,12 +174,36 @@ def test_more_browsers_than_slots_are_all_kept_up_to_date(start_server, browser,
 
 
 @pytest.mark.interpreters("amd64")
-def test_style_that_was_refused_is_asked_for_again(server, browser):
+@pytest.mark.parametrize("part", ["style.css", "app.js"])
+def test_part_that_was_refused_is_asked_for_again(server, browser, part):
     context = browser.profile()
-    context.route("**/style.css", lambda route: route.fulfill(status=503))
+    answers = iter([503, 503, 200])  # the part, the look whether there is room again, and that once more
+
+    def answer(route):
+        status = next(answers, 200)
+        route.continue_() if status == 200 else route.fulfill(status=status)
+
+    context.route(f"**/{part}", answer)
     page = browser.open(server.url, context)
+    expect_live(page)
     expect(page.locator(".tiles")).to_have_css("display", "grid")
     browser.forgive("503")
+
+
+@pytest.mark.interpreters("amd64")
+def test_part_that_is_not_there_is_not_asked_for_for_ever(server, browser):
+    context = browser.profile()
+    asked = []
+
+    def refuse(route):
+        asked.append(route.request.url)
+        route.fulfill(status=404)
+
+    context.route("**/app.js", refuse)
+    page = browser.open(server.url, context)
+    page.wait_for_timeout(3000)
+    assert len(asked) == 2, "it, and once to see why"
+    browser.forgive("404")
 
 
 # -- pins
@@ -464,14 +488,19 @@ def test_upload_replaces_a_file_only_where_that_is_meant(server, browser):
     pick.set_input_files([{"name": "same.txt", "mimeType": "text/plain", "buffer": b"one"}])
     expect(stored.filter(has_text="same.txt")).to_contain_text("3 B")
     for answer, length in (("Cancel", "3 B"), ("Replace", "5 B")):
-        pick.set_input_files([{"name": "same.txt", "mimeType": "text/plain", "buffer": b"three"}])
+        picked = [
+            {"name": name, "mimeType": "text/plain", "buffer": b"three"} for name in ("same.txt", f"{answer}.txt")
+        ]
+        pick.set_input_files(picked)
         expect(page.get_by_role("dialog")).to_contain_text("Replace same.txt?")
         page.get_by_role("dialog").get_by_role("button", name=answer).click()
-        expect(page.get_by_role("dialog")).to_be_hidden()
+        # The others are uploaded all the same.
+        expect(stored.filter(has_text=f"{answer}.txt")).to_be_visible()
         expect(stored.filter(has_text="same.txt")).to_contain_text(length)
-    page.get_by_role("button", name="Delete same.txt").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(stored.filter(has_text="same.txt")).to_have_count(0)
+    for name in ("same.txt", "Cancel.txt", "Replace.txt"):
+        page.get_by_role("button", name=f"Delete {name}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(stored.filter(has_text=name)).to_have_count(0)
 
 
 @pytest.mark.interpreters("amd64")
@@ -573,17 +602,12 @@ def test_settings_are_backed_up_and_restored(start_server, browser):
     assert download.value.suggested_filename == "limpet.json"
     document = json.loads(download.value.path().read_text())
     restored = json.dumps({**document, "hostname": "cellar"}).encode()
-    for content, sign in (
-        (b"{", "is not a backup"),
-        (b"null", "is not a backup"),
-        (b"{}", "is not a backup"),
-        (restored, None),
-    ):
-        file = {"name": "backup.json", "mimeType": "application/json", "buffer": content}
+    for name, content in (("half", b"{"), ("null", b"null"), ("empty", b"{}"), ("backup", restored)):
+        file = {"name": f"{name}.json", "mimeType": "application/json", "buffer": content}
         page.get_by_label("Restore").set_input_files([file])
         page.get_by_role("dialog").get_by_role("button", name="Replace").click()
-        if sign:
-            expect(page.get_by_role("alert").first).to_contain_text(sign)
+        if content != restored:
+            expect(page.locator("#notice")).to_have_text(f"{name}.json is not a backup.")
     expect(page.get_by_label("Host name")).to_have_value("cellar")
     expect(page.get_by_text("The settings are restored.")).to_be_visible()
 

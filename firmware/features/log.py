@@ -40,7 +40,7 @@ _BATCH_BYTES = 1024
 
 
 class Log(Feed):
-    """A ring of `size` bytes; its lines are told with `uptime_s()`. What is below `level` is not kept.
+    """A ring of `size` bytes; its lines are told with `uptime_s()`, a whole number. What is below `level` is not kept.
 
     `mirror`: print every line, too. `store`, with `load(name, default)` and `save(name, document)`, keeps the last
     crash over a reset; `last_crash` is its text, or None.

@@ -288,6 +288,7 @@ class Connection:
             try:
                 if server.hooked:
                     usual = False
+                    self.hooks = None  # where there is no memory for them
                     self.hooks = (found[0] if found else server.app).hooks()
                     for hook in self.hooks[0]:
                         result = hook(request)

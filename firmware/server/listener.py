@@ -22,9 +22,6 @@ _MAX_BACKOFF_SWEEPS = const(8)
 # Refused clients that are held for a sweep, so that closing does not reset the 503 away before it is read.
 _MAX_REFUSED = const(2)
 
-# When to come again: for programs, and for the browser that shows a page of this.
-_AGAIN = {"Retry-After": "1", "Refresh": "2"}
-
 # What a refused client may have sent: some 40 KB are taken, more resets the connection as it deserves.
 _MAX_DISMISS_READS = const(16)
 
@@ -241,7 +238,7 @@ class Server:
 
     def _refuse(self, sock):
         self.counters["refused"] += 1
-        response = Response("Busy.", 503, _AGAIN, "text/plain; charset=utf-8")
+        response = Response("Busy.", 503, {"Retry-After": "1"}, "text/plain; charset=utf-8")
         try:
             sock.write(response.head(self.common, b"Connection: close\r\n") + response.body)
         except OSError:
@@ -293,8 +290,11 @@ class Server:
         self.common = common
         self.json_at = len(head)
         self.json_view[: len(head)] = head
-        # What once had hooks is taken to have some: a request keeps those that it began with.
-        self.hooked = self.hooked or self.app.has_hooks()
+        hooked = self.app.has_hooks()
+        if self.hooked and not hooked:
+            for slot in self.slots:
+                slot.hooks = None
+        self.hooked = hooked
 
     def log_error(self, where, error):
         """Say on the console what went wrong, with its traceback."""

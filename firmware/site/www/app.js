@@ -1,4 +1,4 @@
-// The page, its live connection, the dashboard; other sections are files, loaded when shown.
+// The page, its live connection, the dashboard.
 
 const PATIENCE_MS = 10000; // a board takes seconds for a password
 const BUSY_MS = 1000;
@@ -7,7 +7,7 @@ const BUSY_TRIES = 4;
 export const at = (id) => document.getElementById(id);
 export const show = (id, text) => { at(id).textContent = text; };
 
-// An element: properties, or attributes where a name has a hyphen or the element has no such property.
+// An element; what is no property of it is an attribute.
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -20,7 +20,7 @@ export function make(tag, properties = {}, ...children) {
 
 export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-// Returns what is answered, JSON or text; throws {status, message, fields}, with status 0 where there is no answer.
+// Returns JSON or text; throws {status, message, fields}, with status 0 for no answer.
 export async function call(method, path, body) {
   for (let tries = 1; ; tries += 1) {
     let response, content;
@@ -84,7 +84,7 @@ const SPAN_S = 120;
 const LEAST_SPAN_S = 20;
 
 class Chart {
-  // `least`: of the unit, what the height shows at least; `scale`: of the values that come.
+  // `least`: what the height shows, of the unit; `scale`: of what comes.
   constructor(id, unit, digits, least, scale = 1) {
     this.element = at(id);
     this.text = (value) => value.toFixed(digits);
@@ -209,14 +209,14 @@ at("led").addEventListener("click", async () => {
   showLED(on);
 });
 
-// -- the live connection: events, or polls where a board has no place for one more listener
+// -- live: events, or polls where there is no place for a listener
 
 const TURN_MS = 1000;
 const STALE_MS = 4000; // a reading comes every second
 const AGAIN_MS = 2000; // between attempts to connect
 const FULL_MS = 10000; // the same, where all places are taken
-const STATUS_MS = 10000; // between looks at what readings do not tell
-const REPLAY_MS = 700; // what comes sooner is old: other tabs have it
+const STATUS_MS = 10000; // what readings do not tell
+const REPLAY_MS = 700; // sooner is old
 
 const me = Math.random();
 // One tab of a browser listens, and tells the others.
@@ -226,8 +226,8 @@ let source = null;
 let latest = null;
 let last = 0; // the number of the newest reading
 let newest = -1; // and its second
-let seen = 0; // when the board was last heard, by whomever
-let heard = 0; // when another tab was
+let seen = 0; // when the board was last heard
+let heard = 0; // and another tab
 let connectAt = 0;
 let statusAt = 0;
 let isFull = false;
@@ -384,9 +384,6 @@ async function route() {
 
 const began = Date.now();
 addEventListener("hashchange", route);
-addEventListener("load", () => {
-  document.head.append(make("link", { rel: "icon", href: "favicon.svg", type: "image/svg+xml" }));
-});
 document.addEventListener("visibilitychange", turn);
 addEventListener("pagehide", stop);
 addEventListener("pageshow", turn);
@@ -400,3 +397,4 @@ poll(false).then(() => {
   turn();
 });
 setInterval(turn, TURN_MS);
+delete sessionStorage.n; // of index.html

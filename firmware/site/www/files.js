@@ -50,10 +50,12 @@ function item(file) {
 
 // One after the other: two are no faster.
 async function uploadAll(files) {
-  if (!jobs.querySelector(".quiet")) jobs.replaceChildren();
   const known = [...list.querySelectorAll("a")].map((link) => link.textContent);
-  const same = files.filter(({ name }) => known.includes(name)).map(({ name }) => name);
-  if (same.length && !await ask(`Replace ${same.join(", ")}?`, "Replace")) return;
+  const same = files.map(({ name }) => name).filter((name) => known.includes(name));
+  if (same.length && !await ask(`Replace ${same.join(", ")}?`, "Replace")) {
+    files = files.filter(({ name }) => !same.includes(name));
+  }
+  if (!jobs.querySelector(".quiet")) jobs.replaceChildren();
   const waiting = files.map((file) => [file, job(file)]);
   await (queue = queue.then(async () => {
     for (const [file, show] of waiting) await upload(file, show);

@@ -178,7 +178,7 @@ function boardCard() {
   const restart = make("button", { type: "button", onclick: () => attempt(async () => {
     if (!await ask("Restart the board?", "Restart")) return;
     await call("POST", "api/restart");
-    show("said", "The board starts anew.");
+    show("said", "The board was told to restart.");
   }) }, "Restart");
   return card("Board",
     note("A backup has all settings but the passwords: a board keeps its own."),

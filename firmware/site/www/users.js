@@ -28,7 +28,9 @@ export async function enter() {
   const { users } = await call("GET", "users");
   // What somebody is typing stays.
   const shown = (id) => [...list.children].find((one) => one.value === id && one.querySelector("form"));
+  const focused = document.activeElement;
   list.replaceChildren(...users.map((user) => shown(user.id) || item(user)));
+  if (list.contains(focused)) focused.focus();
   nobody.hidden = users.length > 0;
 }
 
