@@ -418,6 +418,10 @@ def test_what_is_typed_of_a_user_stays_while_another_is_added(server, browser):
             rows.get_by_label("Name").fill("Ada L")
     expect(rows).to_have_count(2)
     expect(rows.get_by_label("Name")).to_have_value("Ada L")
+    # Nor does the list that is made anew take the focus away: it is when the board is back.
+    rows.get_by_label("Name").focus()
+    page.evaluate("import('./users.js').then(({ enter }) => enter())")
+    expect(rows.get_by_label("Name")).to_be_focused()
     rows.get_by_role("button", name="Save").click()
     for name in ("Ada L", "Bob"):
         page.get_by_role("button", name=f"Delete {name}").click()
