@@ -11,7 +11,7 @@ from firmware.server import transport
 
 # A request's line with a long path, an address and an id. A longer line is cut.
 MAX_LINE_BYTES = 288
-_MAX_TARGET = 120
+_MAX_PATH = 120
 _MAX_METHOD = 16
 
 # `layout`'s places, folded by the compiler only where they are written; a test compares.
@@ -61,7 +61,7 @@ def _what(request):
     """Return method and path: as they stand in the head, where nothing is to be cut, hidden or escaped."""
     marks = request._source.marks
     start, end = marks[_METHOD], marks[_PATH_END]
-    if end == marks[_TARGET_END] and end - start <= _MAX_TARGET and marks[_METHOD_CODE]:
+    if end == marks[_TARGET_END] and end - start <= _MAX_PATH and marks[_METHOD_CODE]:
         line = bytes(request._source.view[start:end])
         if line[marks[_TARGET] - start] == 47 and is_plain(line, end - start):
             return line
@@ -85,7 +85,7 @@ def _target(request):
         target += b"?" + hide_secrets(query)
     if not is_plain(target, len(target)):
         target = escape(target)
-    return target if len(target) <= _MAX_TARGET else _cut(target, _MAX_TARGET - 3) + b"..."
+    return target if len(target) <= _MAX_PATH else _cut(target, _MAX_PATH - 3) + b"..."
 
 
 def hide_secrets(query):

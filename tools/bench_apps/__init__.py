@@ -84,7 +84,8 @@ def make_files(folder: Path) -> dict[str, bytes]:
 def free_port() -> int:
     """Return a TCP port that nobody used a moment ago, below those that clients are given."""
     while True:
-        port = random.randrange(20000, 32768)
+        # Not of `random` itself: whoever seeds it would have two runs at once take the same.
+        port = random.SystemRandom().randrange(20000, 32768)
         with socket.socket() as listener:
             try:
                 listener.bind((HOST, port))
