@@ -53,7 +53,7 @@ export function problem(status, content) {
 
 export function notice(text = "") { show("notice", text); }
 
-// Does what may fail, and tells why it did.
+// Does what may fail; tells why it did.
 export async function attempt(act) {
   try {
     await act();
@@ -165,15 +165,13 @@ function showStatus(status) {
   show("about", `${firmware.name} ${firmware.version} · ${python.implementation} ${python.version} · ${status.board}`);
   show("address", wifi && wifi.address || location.hostname);
   show("network", wifi ? wifi.ssid || wifi.state : "this computer's");
-  show("uptime", duration(status.uptime_s));
   const crash = boot.last_crash ? `; last crash: ${boot.last_crash}` : "";
   show("boot", `${boot.reset_cause}${boot.safe_mode ? ", safe mode" : ""}${crash}`);
   show("open", `${connections.open} of ${connections.limit}`);
-  for (const name of ["requests", "refused", "timeouts", "lost", "errors"]) show(name, connections[name]);
+  for (const name of ["refused", "timeouts", "lost", "errors"]) show(name, connections[name]);
   for (const [id, text] of Object.entries(NONE)) {
     if (!charts[id].points.length) charts[id].element.querySelector(".range").textContent = text;
   }
-  showLED(status.led.on);
   nameTab();
   draw();
 }
@@ -214,7 +212,7 @@ at("led").addEventListener("click", async () => {
 const TURN_MS = 1000;
 const STALE_MS = 4000; // a reading comes every second
 const AGAIN_MS = 2000; // between attempts to connect
-const FULL_MS = 10000; // the same, where all places are taken
+const FULL_MS = 10000; // where all places are taken
 const STATUS_MS = 10000; // what readings do not tell
 const REPLAY_MS = 700; // sooner is old
 
@@ -389,7 +387,7 @@ addEventListener("pagehide", stop);
 addEventListener("pageshow", turn);
 route();
 readStatus();
-// What is held fills the charts; another tab may say that it listens.
+// What is held fills the charts.
 channel.postMessage({ me });
 connectAt = Infinity;
 poll(false).then(() => {

@@ -1,4 +1,4 @@
-// Forms, and questions before what cannot be undone.
+// Forms and questions.
 
 import { at, make, show } from "./app.js";
 

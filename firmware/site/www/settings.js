@@ -42,7 +42,7 @@ const note = (text) => make("p", { className: "quiet" }, text);
 const plain = (label, onclick) => make("button", { type: "button", className: "plain", onclick }, label);
 const secret = (label, name, autocomplete, hint) => field(label, { name, type: "password", autocomplete }, hint);
 
-// A password manager wants to know whose password it is.
+// For password managers.
 const who = () => make("input", { hidden: true, autocomplete: "username", value: "admin" });
 
 function logInCard() {
