@@ -1,8 +1,9 @@
 """Housekeeping: garbage is collected when nobody asks for anything; a heap that runs out is noticed before it kills.
 
 A board has two heaps, MicroPython's and the one that Wi-Fi and TCP live in: without the second, TCP stalls while the
-first looks fine. What is done while either is low, a step a look: idle clients are sent away; new ones get 503; the
-board resets. The watchdog, where the settings ask for one, is fed from here, so it bites when the event loop hangs.
+first looks fine. What is done while either is low, a step a look: idle clients are sent away, and what can be loaded
+anew is forgotten; with half as much left new ones get 503; and where that does not help the board resets. The watchdog,
+where the settings ask for one, is fed from here, so it bites when the event loop hangs.
 """
 
 import gc
@@ -15,7 +16,7 @@ _TURN_MS = const(1000)
 # To count what is free takes 3 ms a turn in a heap of 100 KB: a larger one is looked at more rarely.
 _LOOK_BYTES = const(262144)
 
-# A handler may hold a body of 8 KiB; and a small heap is used up to its last part.
+# A handler may hold a body of 8 KiB; and a small heap is used up to its last part. Most requests do with half of it.
 _LOW_BYTES = const(8192)
 _LOW_SHARE = const(16)
 # A connection's send buffer is 5.7 KB and a Wi-Fi frame 1.6 KB: with less than this TCP stalls.
@@ -32,6 +33,7 @@ _RESET_LOOKS = const(30)
 WELL = 0
 SHEDDING = 1
 REFUSING = 2
+_WORDS = ("enough again", "low, idle clients go", "very low, 503 for new clients")
 
 keeper = None
 
@@ -56,43 +58,54 @@ class Keeper:
 
     def look(self):
         """Collect garbage where the moment is quiet, and take the step that the heaps ask for."""
-        if not self._is_low():
-            if self.step:
-                print("limpet: memory is back")
-            self.step = WELL
-            self._looks = 0
-            self._server.refusing = False
-            return
-        self._looks += 1
+        asked = self._asked()
+        step = min(asked, self.step + 1)
+        if step != self.step:
+            print("limpet: memory is", _WORDS[step])
+            self.step = step
+        self._looks = self._looks + 1 if asked == REFUSING else 0
         if self._looks > _RESET_LOOKS:
             self._reset()
-        if self.step < REFUSING:
-            self.step += 1
-            print("limpet: memory is low,", "idle clients go" if self.step == SHEDDING else "503 for new clients")
-        self._server.refusing = self.step == REFUSING
-        self._server.shed()
+        self._server.refusing = step == REFUSING
+        if step:
+            self._server.shed()
 
-    def _is_low(self):
-        # To be well again takes half as much more than to stay well, or it would go to and fro.
-        halves = 3 if self.step else 2
-        is_low = self._total and self._is_heap_low(min(_LOW_BYTES, self._total // _LOW_SHARE) * halves // 2)
+    def _asked(self):
         idf = board.idf_heap()
-        if idf is None:
-            return is_low
-        return is_low or 2 * idf["free"] < halves * _LOW_IDF_BYTES or 2 * idf["largest"] < halves * _LOW_IDF_BLOCK_BYTES
+        # Without it nothing works, whatever the other one has.
+        if idf and (
+            self._is_below(idf["free"], _LOW_IDF_BYTES, SHEDDING)
+            or self._is_below(idf["largest"], _LOW_IDF_BLOCK_BYTES, SHEDDING)
+        ):
+            return REFUSING
+        if not self._total:
+            return WELL
+        low = min(_LOW_BYTES, self._total // _LOW_SHARE)
+        free = self._look_at_heap(low)
+        if self._is_below(free, low // 2, REFUSING):
+            return REFUSING
+        return SHEDDING if self._is_below(free, low, SHEDDING) else WELL
 
-    def _is_heap_low(self, least):
+    def _is_below(self, value, least, step):
+        # To leave a step takes half as much more than not to come to it, or it would go to and fro.
+        return 2 * value < (3 if self.step >= step else 2) * least
+
+    def _look_at_heap(self, low):
+        """Return what is free, behind a collection where it is little or nobody asks for anything."""
         heap = board.heap()
         requests = self._server.requests
         is_quiet = requests == self._requests
         self._requests = requests
         # What is not free may be garbage.
-        if heap["free"] < least or is_quiet and heap["used"] - self._used > self._total // _QUIET_SHARE:
+        if self._is_below(heap["free"], low, SHEDDING) or is_quiet and self._is_much(heap["used"] - self._used):
             gc.collect()
             heap = board.heap()
             self._used = heap["used"]
             self.lowest = heap["free"] if self.lowest is None else min(self.lowest, heap["free"])
-        return heap["free"] < least
+        return heap["free"]
+
+    def _is_much(self, garbage):
+        return garbage > self._total // _QUIET_SHARE
 
     def _reset(self):
         try:

@@ -116,12 +116,36 @@ def _steps(make_low, make_well):
 
 def full_heap_sheds_then_refuses_then_recovers():
     def low(heaps):
-        heaps.free = 6000  # a sixteenth of this heap is 6250
+        heaps.free = 3000  # a sixteenth of this heap is 6250, and half of that 3125
 
     def well(heaps):
         heaps.free = 9400
 
     _steps(low, well)
+
+
+def heap_that_is_only_low_goes_on():
+    heaps = Heaps()
+    server, clock = _keep(heaps)
+    heaps.free = 6000
+    # Others may come, for as long as that is.
+    clock.run(100500)
+    assert (server.sheds, server.refusing, memory.keeper.step) == (100, False, memory.SHEDDING)
+    heaps.free = 3000
+    clock.run(101500)
+    assert server.refusing
+    # What is a little more is not enough, what is half as much more is.
+    heaps.free = 4600
+    clock.run(110500)
+    assert server.refusing
+    heaps.free = 4700
+    clock.run(111500)
+    assert (server.refusing, memory.keeper.step) == (False, memory.SHEDDING)
+    clock.run(200500)
+    assert memory.keeper.step == memory.SHEDDING
+    heaps.free = 9400
+    clock.run(201500)
+    assert (server.sheds, memory.keeper.step) == (200, memory.WELL)
 
 
 def full_second_heap_sheds_then_refuses_then_recovers():
@@ -265,6 +289,7 @@ CASES = [
     ("little_garbage_is_left_alone", little_garbage_is_left_alone),
     ("garbage_is_not_lack", garbage_is_not_lack),
     ("full_heap", full_heap_sheds_then_refuses_then_recovers),
+    ("heap_that_is_only_low_goes_on", heap_that_is_only_low_goes_on),
     ("full_second_heap", full_second_heap_sheds_then_refuses_then_recovers),
     ("second_heap_in_pieces", second_heap_in_pieces_sheds_then_refuses_then_recovers),
     ("little_more_is_not_well_again", little_more_is_not_well_again),
