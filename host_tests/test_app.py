@@ -8,6 +8,7 @@ import time
 import pytest
 
 from firmware import App, HTTPError, Response
+from firmware.server import listener
 from host_tests.apps.kitchen import JUNK, pattern
 from host_tests.servers import Server
 from host_tests.test_connection import Client, answers, ask, request, state
@@ -129,10 +130,16 @@ def test_bytes_of_any_size_come_whole(kitchen, size):
 
 def test_json_of_any_size_comes_whole(kitchen):
     # Around what the server's buffer for JSON holds, and more lengths than it keeps the heads of.
-    sizes = [*range(0, 40), *range(990, 1040), 2000, 9000]
-    raw = [b"".join(request(f"GET /jsonsize/{size}") for size in part) for part in (sizes[:46], sizes[46:])]
+    sizes = [*range(0, 40), *range(2545, 2565), *range(2820, 2880), 2000, 9000]
+    parts = (sizes[:40], sizes[40:80], sizes[80:])
+    raw = [b"".join(request(f"GET /jsonsize/{size}") for size in part) for part in parts]
     got = [answer for part in raw for answer in answers(kitchen, part, half_close=True)]
     assert [json.loads(answer.body) for answer in got] == [{"x": "y" * size} for size in sizes]
+
+
+def test_what_stays_of_the_head_has_room():
+    server = listener.Server(App(), "Limpet/0.1.0")
+    assert len(server.json_view) - len(server.out_view) >= server.json_at > 100
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 2800])

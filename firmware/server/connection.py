@@ -40,9 +40,8 @@ _USUAL = const(1)
 _USUAL_MASK = const(1141)
 _CLOSE = const(128)
 
-# JSON bodies up to this many bytes are sent from a buffer that is there for them.
-_MAX_JSON = const(1024)
-JSON_BYTES = 1024 + 160  # with a head that has a date, without the server's name
+# JSON bodies up to this many bytes are sent from everybody's buffer: there is room for them behind the head.
+_MAX_JSON = const(2560)
 
 # An endpoint's answers have few different lengths: their heads' last lines are kept.
 _MAX_LENGTHS = const(16)

@@ -12,9 +12,9 @@ from firmware.http.dates import format_date
 from firmware.http.native import const
 from firmware.http.response import JSON, Response
 from firmware.server import reader, transport
-from firmware.server.connection import DONE, HOLD, IDLE, JSON_BYTES, NEW, POLL, WAIT, Connection
+from firmware.server.connection import DONE, HOLD, IDLE, NEW, POLL, WAIT, Connection
 from firmware.server.limits import SWEEP_MS
-from firmware.server.writer import OUT_BYTES
+from firmware.server.writer import HEAD_BYTES, OUT_BYTES
 
 # An accept that fails for want of descriptors or memory fails again at once: wait, twice as many sweeps each time.
 _MAX_BACKOFF_SWEEPS = const(8)
@@ -46,10 +46,10 @@ class Server:
         self.draining = self.hooked = False
         self.refusing = False  # everybody new, as long as memory is short
         self.reactor = None
-        self.out_view = memoryview(bytearray(OUT_BYTES))
-        # The head of a JSON answer, and room for the rest of it.
-        self.json_view = memoryview(bytearray(len(name) + JSON_BYTES))
+        # One buffer for all that is sent: the beginning of a JSON answer's head, which stays, and room for one write.
+        self.json_view = memoryview(bytearray(len(name) + HEAD_BYTES + OUT_BYTES))
         self.json_at = 0
+        self.out_view = self.json_view[len(name) + HEAD_BYTES :]
         self.json_lengths = {}
         self.slots = [Connection(self) for _ in range(limits.connections)]
         self._name = b"Server: %s\r\n" % name.encode()

@@ -13,6 +13,9 @@ PAUSE = 3
 # Two full segments of 1,440 bytes, lwIP's on the ESP32: no odd small one behind each write.
 OUT_BYTES = 2880
 
+# What a JSON answer's head begins with, date and all, but for the server's name.
+HEAD_BYTES = 112
+
 # Body bytes that are copied behind the head for one write: a segment less a head. Beyond it copying costs more.
 _FIRST = const(1024)
 
