@@ -1,6 +1,6 @@
 """Images as MicroPython's are, made for the tests: bootloader, partition table and app with all their sums.
 
-make_image("ESP32-S3", version) -> bytes      app_version(flash, boots_from) -> the version the chip would start
+    make_image("ESP32-S3", version) -> bytes      app_version(flash, boots_from) -> the version the chip would start
 """
 
 from __future__ import annotations

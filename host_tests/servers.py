@@ -1,8 +1,8 @@
 """What the tests run: interpreters, servers under them, and a strict reader of what a server answers.
 
-with Server(interpreter) as server:              # main.py on a free port, its data in a folder of its own
-    answer = read_response(server.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
-    assert (answer.status, answer.header("content-type")) == (200, "text/html")
+    with Server(interpreter) as server:              # main.py on a free port, its data in a folder of its own
+        answer = read_response(server.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        assert (answer.status, answer.header("content-type")) == (200, "text/html")
 """
 
 from __future__ import annotations

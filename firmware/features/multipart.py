@@ -1,12 +1,12 @@
 """The parts of a multipart form as a handler reads them: fields and files of any size (RFC 7578).
 
-@app.post("/upload", stream=True)
-async def upload(request):
-    async for part in Parts(request):
-        if part.filename is None:
-            text = await part.text()
-        else:
-            await part.save("/data/" + part.safe_filename, 100000)
+    @app.post("/upload", stream=True)
+    async def upload(request):
+        async for part in Parts(request):
+            if part.filename is None:
+                text = await part.text()
+            else:
+                await part.save("/data/" + part.safe_filename, 100000)
 """
 
 from firmware.features import uploads

@@ -1,7 +1,7 @@
 """MicroPython's `ntptime`, with servers that a test scripts; for CPython and MicroPython's unix port.
 
-ntptime.servers["pool.ntp.org"] = 1700000000         # Unix seconds that it tells,
-ntptime.servers["pool.ntp.org"] = OSError(116)       # or what asking it raises
+    ntptime.servers["pool.ntp.org"] = 1700000000         # Unix seconds that it tells,
+    ntptime.servers["pool.ntp.org"] = OSError(116)       # or what asking it raises
 """
 
 import time as _time
