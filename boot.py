@@ -1,4 +1,5 @@
-"""The board's first second: a way in for who has locked themselves out; the end of a deployment; the count of boots.
+"""The board's first second: a way in for who has locked themselves out; the end of a deployment; where the firmware is;
+the count of boots.
 
 Nothing here fails: whatever goes wrong, main.py runs. Only who asks for the prompt gets it, with Ctrl-C or the BOOT
 button: a KeyboardInterrupt that leaves this file keeps MicroPython from running main.py. Not held while the power
@@ -68,6 +69,19 @@ def switch():
     os.remove(_HOME + "switch")
 
 
+def find():
+    """Take the firmware from the image, where it is frozen into that: then the folder here has its pages alone."""
+    import sys
+
+    for name in ("__init__.mpy", "__init__.py"):
+        try:
+            os.stat("/firmware/" + name)
+            return
+        except OSError:
+            pass
+    sys.path.insert(0, ".frozen")
+
+
 def watch():
     """Reset the board in a while if a tree is still on trial then: `switch` goes back to the old one.
 
@@ -99,7 +113,7 @@ def count():
     recovery.begin()
 
 
-for _step in (rescue, switch, watch, count):
+for _step in (rescue, switch, find, watch, count):
     try:
         _step()
     except KeyboardInterrupt:

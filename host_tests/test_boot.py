@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("micropython", ["amd64"], indirect=True)
 BOARD = """
 import sys
 try:
-    text = open("{boot}").read().replace("/.limpet/", "{home}/")
+    text = open("{boot}").read().replace("/.limpet/", "{home}/").replace("/firmware/", "{flash}/firmware/")
     exec(compile(text, "boot.py", "exec"), {{"__name__": "__main__"}})
 except SystemExit:
     print("starts anew")
@@ -44,7 +44,7 @@ class Board:
 
     def start(self, main=SERVE, cause=1):
         (self.flash / "reset_cause").write_text(str(cause))
-        code = BOARD.format(boot=ROOT / "boot.py", home=self.flash / ".limpet", main=main)
+        code = BOARD.format(boot=ROOT / "boot.py", home=self.flash / ".limpet", flash=self.flash, main=main)
         path = [*map(str, self.path), ".frozen"]
         self.process = subprocess.Popen(
             self.interpreter.argv("-c", code),
@@ -249,3 +249,15 @@ def test_journal_that_cannot_be_followed_stays_and_main_runs(board):
 def test_storage_that_is_broken_does_not_keep_main_from_running(board):
     (board.flash / "nvs.json").write_text("?")
     assert board.start().until("main") == "main False 0"
+
+
+# -- where the firmware is
+
+
+@pytest.mark.parametrize("here", [None, "__init__.mpy", "__init__.py"])
+def test_firmware_of_the_image_is_taken_where_there_is_none_here(board, here):
+    if here:
+        (board.flash / "firmware").mkdir()
+        (board.flash / "firmware" / here).touch()
+    told = board.start(main="print('path', sys.path[0])").until("path")
+    assert (told == "path .frozen") is (here is None)

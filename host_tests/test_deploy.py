@@ -188,12 +188,21 @@ def test_a_file_changed_on_the_board_is_sent_again(chip, trees, flash):
 
 def test_source_replaces_what_was_compiled_and_back(chip, trees, flash, wanted):
     with EmulatedBoard(flash, chip) as board:
-        done = deploy.deploy(board.name, trees["old"], source=True)
+        done = deploy.deploy(board.name, trees["old"], form="source")
         assert "/firmware/a.py" in done["sent"] and "/firmware/a.mpy" in done["removed"]
         board.wait_for(printed("old"))
         done = deploy.deploy(board.name, trees["old"])
         assert "/firmware/a.mpy" in done["sent"] and "/firmware/a.py" in done["removed"]
     assert not {"/firmware/a.py"} & set(files(flash, chip))
+
+
+def test_firmware_that_is_frozen_into_the_image_is_not_sent(trees, wanted):
+    files = manifest.build(trees["old"], "x64", "frozen")
+    pages = {"/firmware/site/www/index.html", "/firmware/site/www/index.html.gz"}
+    assert set(files) == {"/boot.py", "/main.py"} | pages
+    # What was here goes, or it would be taken first.
+    there = dict.fromkeys(manifest.Plan.ask(files, wanted["old"])) | wanted["old"]
+    assert set(manifest.Plan(files, there, wanted["old"]).remove) == set(wanted["old"]) - set(files)
 
 
 def test_socket_reaches_a_board_elsewhere(chip, trees, flash):

@@ -90,13 +90,14 @@ class Kind:
         self.start = start
         self.arch = arch
         self.source = arch is None
+        self.form = "source" if self.source else "compiled"
 
     def build(self, tree):
         """Return what a board with this tree has, {path: hash}."""
-        return {path: manifest.sha256(data) for path, data in manifest.build(tree, self.arch).items()}
+        return {path: manifest.sha256(data) for path, data in manifest.build(tree, self.arch, self.form).items()}
 
     def deploy(self, board, tree, **options):
-        return update.deploy(board.url, tree, source=self.source, **options)
+        return update.deploy(board.url, tree, form=self.form, **options)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def old_flash(trees, tmp_path_factory):
     """Return where both kinds of flash are, with the old tree as a deployment over the cable leaves it."""
     folder = tmp_path_factory.mktemp("boards")
     shutil.copytree(trees["old"], folder / "folder")
-    files = manifest.build(trees["old"], None)
+    files = manifest.build(trees["old"], None, "source")
     for path, data in files.items():
         (folder / "folder" / path[1:]).write_bytes(data)
     lines = "".join(f"{manifest.sha256(data)} {path}\n" for path, data in sorted(files.items()))
@@ -400,7 +401,7 @@ def test_connection_cut_at_any_request_leaves_a_whole_tree(kind, trees, where):
         board.wait()
         for cut_at in (0, 1, 3, b"POST"):
             with CuttingProxy(board.port, cut_at, where) as proxy:
-                failure(update.deploy, proxy.url, trees["new"], source=kind.source)
+                failure(update.deploy, proxy.url, trees["new"], form=kind.form)
             if cut_at != b"POST" or where != "behind":
                 assert which(kind, board, trees) == "old"
                 assert board.lives == 1

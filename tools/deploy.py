@@ -41,14 +41,16 @@ ACCESS_POINT = "access point"
 PROMPT = re.compile(r"MicroPython v\S+ on ")
 
 
-def deploy(port: str, root: Path = ROOT, source: bool = False, dry_run: bool = False, wifi: dict | None = None) -> dict:
+def deploy(
+    port: str, root: Path = ROOT, form: str = manifest.COMPILED, dry_run: bool = False, wifi: dict | None = None
+) -> dict:
     """Bring the tree at `root` to the board and return what was done; see `--json`. Raises Failure.
 
-    `source`: no .mpy. `wifi`: a network to add to the board's settings, {"ssid", "password"}.
+    `form`: see `manifest.build`. `wifi`: a network to add to the board's settings, {"ssid", "password"}.
     """
     with Board(port) as board:
         console.note(f"{port}: {board.machine}, MicroPython {board.version}")
-        plan = look(board, root, source)
+        plan = look(board, root, form)
         done = {
             **{"port": port, "machine": board.machine, "version": board.version},
             **{"files": len(plan.wanted), "sent": plan.send, "removed": plan.remove, "sent_bytes": 0},
@@ -68,13 +70,13 @@ def deploy(port: str, root: Path = ROOT, source: bool = False, dry_run: bool = F
     return done
 
 
-def look(board: Board, root: Path, source: bool) -> manifest.Plan:
+def look(board: Board, root: Path, form: str) -> manifest.Plan:
     """Return what is to be done to bring the tree at `root` to the board."""
     try:
         arch = mpy.architecture(board.mpy)
     except mpy.CompileError as error:
         raise Failure(f"{board.port}: {error}: put a newer MicroPython there (`python3 -m tools flash`).") from error
-    wanted = manifest.build(root, None if source else arch)
+    wanted = manifest.build(root, arch, form)
     old = {}
     if board.hashes([manifest.MANIFEST])[manifest.MANIFEST]:
         old = manifest.parse(board.read(manifest.MANIFEST))
@@ -248,7 +250,13 @@ def main(argv: list[str]) -> int:
         help="over the air: a board that serves there; asks for its password, or takes $LIMPET_PASSWORD, $LIMPET_TOKEN",
     )
     parser.add_argument("--dry-run", action="store_true", help="only tell what would be sent and removed")
-    parser.add_argument("--source", action="store_true", help="send the source, not compiled: it needs more memory")
+    forms = parser.add_mutually_exclusive_group()
+    for form, text in (
+        (manifest.SOURCE, "send the source, not compiled: it needs more memory"),
+        (manifest.FROZEN, "send the pages alone: the board's image has the firmware in it, which halves the memory"),
+    ):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=text)
+    parser.set_defaults(form=manifest.COMPILED)
     parser.add_argument(
         "--wifi", metavar="SSID", help="a network to join; asks for its password, which only the board keeps"
     )
@@ -258,11 +266,11 @@ def main(argv: list[str]) -> int:
     if options.host and (options.wifi or options.port != "auto"):
         parser.error("--host goes over the air: --port and --wifi need the cable")
     if options.host:
-        done = update.deploy(options.host, options.root, options.source, options.dry_run)
+        done = update.deploy(options.host, options.root, options.form, options.dry_run)
     else:
         port = ports.choose(options.port)
         wifi = ask_network(options.wifi) if options.wifi else None
-        done = deploy(port, options.root, options.source, options.dry_run, wifi)
+        done = deploy(port, options.root, options.form, options.dry_run, wifi)
     if options.json:
         console.print_json(done)
     else:

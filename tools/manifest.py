@@ -13,7 +13,7 @@ empty folder, "+ PATH" makes a folder. What fails because it is done already is 
 is begun again from its start. boot.py is the first to be replaced, for whoever starts next has to know journals.
 Over the cable there is no trial: the cable is the way back. Over the air firmware/board/update.py writes the journals.
 
-    build(root, arch) -> {path: bytes}      Plan(wanted, there, old): its `send`, `remove`, `staged` and `journal`
+    build(root, arch, form) -> {path: bytes}      Plan(wanted, there, old): its `send`, `remove`, `staged` and `journal`
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ JOURNAL = HOME + "switch"
 ROOT_FILES = ("boot.py", "main.py")
 PACKAGE = "firmware"
 
+# What becomes of the package's modules: see `build`. A frozen one needs no memory for its code (README.md).
+COMPILED, SOURCE, FROZEN = "compiled", "source", "frozen"
+
 # A compressed copy takes blocks of its own on the board: it has to save some of what goes over the air.
 GZIP_AT_MOST = 0.9
 # Below, head and packets outweigh what is saved.
@@ -50,11 +53,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def build(root: Path, arch: str | None) -> dict[str, bytes]:
+def build(root: Path, arch: str | None, form: str = COMPILED) -> dict[str, bytes]:
     """Return what a board gets, {absolute path there: content}, from the tree at `root`.
 
-    `arch`: compile the package for it; None: leave it as source. Raises Failure for a tree that is no tree.
+    `form`: the package compiled for `arch`, or as source, or without its modules where the board's image has them.
+    Raises Failure for a tree that is no tree.
     """
+    arch = arch if form == COMPILED else None
     wanted = {}
     package = root / PACKAGE
     for name in ROOT_FILES:
@@ -63,7 +68,7 @@ def build(root: Path, arch: str | None) -> dict[str, bytes]:
         raise Failure(f"{root / 'boot.py'} has no switch(), which completes a deployment that was cut off.")
     for file in sorted(package.rglob("*")):
         place = file.relative_to(root)
-        if file.suffix == ".py" and arch or not file.is_file() or _is_hidden(place):
+        if file.suffix == ".py" and (arch or form == FROZEN) or not file.is_file() or _is_hidden(place):
             continue
         path = "/" + place.as_posix()
         wanted[path] = data = _read(file)

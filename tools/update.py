@@ -177,12 +177,12 @@ def basic(password: str) -> str:
     return "Basic " + base64.b64encode(f"{USER}:{password}".encode()).decode()
 
 
-def deploy(address: str, root: Path = ROOT, source: bool = False, dry_run: bool = False) -> dict:
+def deploy(address: str, root: Path = ROOT, form: str = manifest.COMPILED, dry_run: bool = False) -> dict:
     """Bring the tree at `root` to the board at `address` and return what was done; see `--json`. Raises Failure."""
     client = Client(address)
     with contextlib.closing(client):
         info = client.info()
-        plan = look(client, info, root, source)
+        plan = look(client, info, root, form)
         done = {
             **{"host": client.address, "files": len(plan.wanted), "sent": plan.send, "removed": plan.remove},
             **{"sent_bytes": 0, "tree": plan.tree, "address": client.address, "trial": info["state"] == "trial"},
@@ -196,10 +196,10 @@ def deploy(address: str, root: Path = ROOT, source: bool = False, dry_run: bool 
     return done
 
 
-def look(client: Client, info: dict, root: Path, source: bool) -> Plan:
+def look(client: Client, info: dict, root: Path, form: str) -> Plan:
     """Return what is to be done to bring the tree at `root` to the board."""
     try:
-        arch = None if source else mpy.architecture(info["mpy"] or 0)
+        arch = mpy.architecture(info["mpy"] or 0) if form == manifest.COMPILED else None
     except mpy.CompileError as error:
         raise Failure(f"{client.address}: {error}: put a newer MicroPython there, or take --source.") from error
     there = {}
@@ -208,7 +208,7 @@ def look(client: Client, info: dict, root: Path, source: bool) -> Plan:
         there[path] = digest
     old = manifest.parse(client.request("GET", "/api/update/manifest")) if info["tree"] else {}
     client.close()  # compiling takes longer than the board waits for the next request
-    wanted = manifest.build(root, arch)
+    wanted = manifest.build(root, arch, form)
     return Plan(wanted, {path: there.get(path) for path in manifest.Plan.ask(wanted, old)}, old, there)
 
 
