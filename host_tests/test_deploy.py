@@ -205,6 +205,13 @@ def test_firmware_that_is_frozen_into_the_image_is_not_sent(trees, wanted):
     assert set(manifest.Plan(files, there, wanted["old"]).remove) == set(wanted["old"]) - set(files)
 
 
+def test_image_without_a_firmware_is_said_before_anything_changes(chip, trees, flash):
+    before = files(flash, chip)
+    with EmulatedBoard(flash, chip) as board, pytest.raises(Failure, match="no firmware in it"):
+        deploy.deploy(board.name, trees["old"], form="frozen")
+    assert files(flash, chip) == before
+
+
 def test_socket_reaches_a_board_elsewhere(chip, trees, flash):
     with EmulatedBoard(flash, chip, tcp=True) as board:
         assert deploy.deploy(board.name, trees["old"])["sent"] == []

@@ -37,6 +37,18 @@ ADDRESS = re.compile(r"https?://[^\s/]+/")
 # Where it listens, which is no address to go to.
 ANYWHERE = ("http://0.0.0.0", "https://0.0.0.0")
 ACCESS_POINT = "access point"
+# Whether the image has the firmware in it, wherever boot.py has found one.
+LOOK_FOR_FROZEN = """
+import sys
+_path, _known = sys.path[:], sys.modules.pop("firmware", None)
+sys.path[:] = [".frozen"]
+try:
+    import firmware
+    print(True)
+except ImportError:
+    print(False)
+sys.path[:] = _path
+"""
 # The prompt's greeting: main.py has ended.
 PROMPT = re.compile(r"MicroPython v\S+ on ")
 
@@ -76,6 +88,8 @@ def look(board: Board, root: Path, form: str) -> manifest.Plan:
         arch = mpy.architecture(board.mpy)
     except mpy.CompileError as error:
         raise Failure(f"{board.port}: {error}: put a newer MicroPython there (`python3 -m tools flash`).") from error
+    if form == manifest.FROZEN and board.run(LOOK_FOR_FROZEN).strip() != b"True":
+        raise Failure(f"{board.port}: the board's image has no firmware in it; README.md says how to make one.")
     wanted = manifest.build(root, arch, form)
     old = {}
     if board.hashes([manifest.MANIFEST])[manifest.MANIFEST]:
