@@ -148,6 +148,7 @@ def test_values_of_a_board_are_drawn(server, browser):
         expect(page.get_by_role("img", name=words)).not_to_have_count(0)
         points = page.locator(f"#{tile} path").nth(1).get_attribute("d")
         assert len(points.split("L")) == (7 if tile == "rate" else 8)
+    page.close()  # it would go on asking
     browser.forgive("api/events|ERR_FAILED")
 
 

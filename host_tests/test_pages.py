@@ -170,7 +170,10 @@ def test_more_browsers_than_slots_are_all_kept_up_to_date(start_server, browser,
         # A page comes again whose script is refused, and so does one that is refused itself.
         pages.append(browser.open(server.url))
     expect_all_alive(pages)
-    browser.forgive("503|404|ERR_CONNECTION|ERR_EMPTY_RESPONSE")
+    # They go on asking, and some are refused: after that nobody complains any more.
+    for page in pages:
+        page.close()
+    browser.forgive("Failed to load resource")
 
 
 @pytest.mark.interpreters("amd64")
