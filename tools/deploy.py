@@ -40,7 +40,8 @@ ACCESS_POINT = "access point"
 # Whether the image has the firmware in it, wherever boot.py has found one.
 LOOK_FOR_FROZEN = """
 import sys
-_path, _known = sys.path[:], sys.modules.pop("firmware", None)
+sys.modules.pop("firmware", None)
+_path = sys.path[:]
 sys.path[:] = [".frozen"]
 try:
     import firmware

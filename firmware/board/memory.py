@@ -97,15 +97,13 @@ class Keeper:
         is_quiet = requests == self._requests
         self._requests = requests
         # What is not free may be garbage.
-        if self._is_below(heap["free"], low, SHEDDING) or is_quiet and self._is_much(heap["used"] - self._used):
+        garbage = heap["used"] - self._used
+        if self._is_below(heap["free"], low, SHEDDING) or is_quiet and garbage > self._total // _QUIET_SHARE:
             gc.collect()
             heap = board.heap()
             self._used = heap["used"]
             self.lowest = heap["free"] if self.lowest is None else min(self.lowest, heap["free"])
         return heap["free"]
-
-    def _is_much(self, garbage):
-        return garbage > self._total // _QUIET_SHARE
 
     def _reset(self):
         try:
