@@ -6,6 +6,7 @@ VERSION = "0.1.0"
 _WHERE = {
     "App": "firmware.server.app",
     "HTTPError": "firmware.http.errors",
+    "Request": "firmware.http.request",
     "Response": "firmware.http.response",
 }
 
@@ -20,6 +21,7 @@ def __getattr__(name):
         try:
             value = __import__("firmware." + name, None, None, (name,))
         except ImportError:
-            raise AttributeError(name) from None
+            # `redirect`, `send_file`, `escape` and so on: they cost nothing before, not even their names.
+            value = getattr(__import__("firmware.features.answers", None, None, (name,)), name)
     globals()[name] = value
     return value

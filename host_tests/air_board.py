@@ -23,7 +23,7 @@ from host_tests.servers import HOST, free_port
 from tools import ROOT
 
 # The small page stands for the site's own.
-IGNORED = shutil.ignore_patterns("__pycache__", "www", "*.orig")
+IGNORED = shutil.ignore_patterns("__pycache__", "www", "*.orig", "*.md", "*.pyi")
 
 WAIT_S = 20
 CUT_STATUS = 5
@@ -48,11 +48,21 @@ class Timer:
 machine.Timer = Timer
 """
 
-# The simulated board has a root after all: a folder's, or a chip's own.
+# The simulated board has a root after all: a folder's, or a chip's own; and a project's place there.
 ROOTED = """
 import os
+import firmware.board as board
 from firmware.board import recovery
 recovery.root = os.getenv("LIMPET_ROOT") or ""
+told = board.options
+
+def options():
+    found = told()
+    if "project" in os.listdir(recovery.root + "/"):
+        found["project"] = recovery.root + "/project"
+    return found
+
+board.options = options
 """
 
 # A start under CPython: boot.py, main.py, or the prompt, which sleeps. Journals know absolute paths, and only littlefs
@@ -67,6 +77,9 @@ machine.SOFT_RESET = 5
 machine.reset_cause = lambda: 5
 machine.reset = lambda: os._exit(75)
 sys.modules["machine"] = machine
+micropython = types.ModuleType("micropython")
+micropython.kbd_intr = lambda character: None
+sys.modules["micropython"] = micropython
 
 def counted(function):
     def wrapped(*args, **options):
@@ -88,6 +101,8 @@ def run(name):
 
 try:
     run("/boot.py")
+    # What comes now is a laptop's.
+    del sys.modules["micropython"]
     run("/main.py")
 except SystemExit as end:
     if end.code != 0:

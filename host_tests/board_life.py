@@ -35,6 +35,15 @@ POWER_ON = 1
 RESET = 2
 SOFT_RESET = 5
 
+# Six tables of names, for 20, 40, ... 640 of them, at 7 bytes (py/qstr.c on a 32-bit board). Ours have to fit.
+NAMES_MOST = 1260
+NAMES_BYTES = 7 * NAMES_MOST
+# Frozen names are in the image; those that are made besides have to fit three tables.
+FROZEN_NAMES_MOST = 140
+FROZEN_NAMES_BYTES = 7 * FROZEN_NAMES_MOST
+# So many others make the table behind those there for ours: where the fakes' are partly in the image, it takes more.
+FILL, FROZEN_FILL = 1000, 1300
+
 # Between two looks whether something has come.
 _LOOK_S = 0.01
 
@@ -45,7 +54,18 @@ import sys
 sys.path.insert(0, "{fakes}")
 import esptime
 esptime.install()
+import builtins
+import gc
+import socket
+import time
 
+import esp32  # noqa: F401
+import machine
+import network
+import ntptime
+
+SPEED = {speed}
+lit = []
 names = {{"__name__": "__main__"}}
 
 
@@ -84,23 +104,6 @@ def obey(line):
         print("==>", repr(repr(error)))
 
 
-window = "_WINDOW_MS = 1000", "_WINDOW_MS = {window_ms}"
-execute("{tree}/boot.py", window=window, home=("/.limpet/", "{flash}/.limpet/"))
-
-import asyncio
-import gc
-import time
-
-import firmware.board as board
-import machine
-import network
-import ntptime
-from firmware.board import dns, indicator, memory, recovery, settings, tasks
-
-SPEED = {speed}
-lit = []
-
-
 class Clock:
     start = time.ticks_ms()
 
@@ -113,6 +116,27 @@ class Clock:
         time.sleep_ms(max(0, value - self.now_ms) // SPEED)
 
 
+class Module:
+    # One of the firmware's, loaded by whoever asks it something: the board itself may do without it.
+    def __init__(self, name):
+        object.__setattr__(self, "module", lambda: __import__(name, None, None, ("it",)))
+
+    def __getattr__(self, name):
+        return getattr(self.module(), name)
+
+    def __setattr__(self, name, value):
+        setattr(self.module(), name, value)
+
+
+class Sockets:
+    # Not port 53, which takes a right of its own; and not the access point's address, which is nobody's here.
+    def __getattr__(self, name):
+        return getattr(socket, name)
+
+    def getaddrinfo(self, host, port, *kind):
+        return socket.getaddrinfo(*(("{host}", {dns_port}) if port == 53 else (host, port)), *kind)
+
+
 def value(self, level=None, real=machine.Pin.value):
     if level is not None:
         lit.append("#" if level else ".")
@@ -121,7 +145,7 @@ def value(self, level=None, real=machine.Pin.value):
     return real(self, level)
 
 
-def run(coroutine, start, real=board.run):
+def run(coroutine, start):
     async def life():
         serial = asyncio.create_task(listen())
         try:
@@ -129,51 +153,90 @@ def run(coroutine, start, real=board.run):
         finally:
             serial.cancel()
 
-    real(life(), start)
+    board_run(life(), start)
 
 
 async def listen():
-    stream = asyncio.StreamReader(sys.stdin.buffer)
+    # Not a stream of asyncio's: what that takes is not the board's.
     while True:
-        line = await stream.readline()
+        await readable()
+        line = sys.stdin.buffer.readline()
         if not line:
             return
         obey(line)
 
 
+def readable():
+    yield asyncio.core._io_queue.queue_read(sys.stdin.buffer)
+
+
 def used():
+    # What the firmware has of the heap, from boot.py's first import on; what is in the fakes is nobody's.
     network.world.log.clear()
     network.world.connects.clear()
     ntptime.asked.clear()
     gc.collect()
-    return gc.mem_alloc()
+    return gc.mem_alloc() - zero + NAMES
 
 
-recovery.root = "{flash}"
+# MicroPython's tables of names double as they fill. Those of the fakes, which are nobody's, would bring the next one
+# nearer: so that is there already, with room for as many names as six tables have, and what these take is added.
+[hasattr(sys, "name%d" % number) for number in range({fill})]
+NAMES = {names}
+
+sys.modules["socket"] = Sockets()
 clock = network.world.clock = Clock()
 air = network.world.air
+board_run = None
+dns = Module("firmware.board.dns")
+indicator = Module("firmware.board.indicator")
+memory = Module("firmware.board.memory")
+settings = Module("firmware.board.settings")
+tasks = Module("firmware.server.tasks")
+{before_boot}
+zero = NAMES
+zero = used()
+
+window = "_WINDOW_MS = 1000", "_WINDOW_MS = {window_ms}"
+home = "/.limpet/", "{flash}/.limpet/"
+execute("{tree}/boot.py", window=window, home=home, package=("/firmware/", "{tree}/firmware/"))
+
+import asyncio
+
+import firmware.board as board
+from firmware.board import recovery
+
+counted = used()
+recovery.root = "{flash}"
+board_run = board.run
 board.ticks_ms = lambda: clock.now_ms & 0x3FFFFFFF
 board.sleep_ms = lambda ms: asyncio.sleep_ms(ms // SPEED)
 board.uptime_s = lambda: clock.now_ms // 1000
+# What the harness has is not there, and Python's heap does not grow here.
+board.heap = lambda: {{"free": gc.mem_free(), "used": gc.mem_alloc() - zero + NAMES}}
 board.options = lambda: {{"host": "{host}", "port": {port}, "tls_port": None, "data": "{flash}/data"}}
 board.run = run
+board.take_turn = lambda python_bytes: board.uptime_s()  # the serial line is `listen`'s
 machine.Pin.value = value
-# Not 53, which takes a right of its own; and not the access point's address, which is nobody's here.
-dns.serve = lambda address, port=53, host=None, serve=dns.serve: serve(address, {dns_port}, "{host}")
 {before_main}
+zero += used() - counted
 execute("{tree}/main.py")
 prompt()
 """
 
 
 class Board:
-    """A board whose flash is the folder `flash`, with the firmware of `tree`. `port` and `dns_port` are its own."""
+    """A board whose flash is the folder `flash`, with the firmware of `tree`. `port` and `dns_port` are its own.
 
-    def __init__(self, interpreter: Interpreter, flash: Path, tree: Path = ROOT, speed: int = 20):
+    `heapsize`, as "150k", is the heap's, with what the harness has of it; `used()` is without that.
+    """
+
+    def __init__(self, interpreter: Interpreter, flash: Path, tree: Path = ROOT, speed: int = 20, heapsize=None):
         self.interpreter = interpreter
         self.flash = flash
         self.tree = tree
         self.speed = speed
+        self.heapsize = heapsize
         self.port = self.dns_port = 0
         self.process = None
         self.lines = []
@@ -201,11 +264,12 @@ class Board:
 
     # -- power
 
-    def start(self, cause: int = POWER_ON, window_ms: int = 20, before_main: str = "") -> Board:
-        """Power on. `before_main`: code to run between boot.py and main.py."""
+    def start(self, cause: int = POWER_ON, window_ms: int = 20, before_main: str = "", before_boot: str = "") -> Board:
+        """Power on. `before_main`: code to run between boot.py and main.py; `before_boot`: before both."""
         (self.flash / "reset_cause").write_text(str(cause))
         self.port = free_port()
         self.dns_port = free_port()
+        is_frozen = self.interpreter.word == "frozen"
         program = _PROGRAM.format(
             fakes=ROOT / "host_tests" / "fakes",
             tree=self.tree,
@@ -215,11 +279,14 @@ class Board:
             dns_port=self.dns_port,
             speed=self.speed,
             window_ms=window_ms,
+            names=FROZEN_NAMES_BYTES if is_frozen else NAMES_BYTES,
+            fill=FROZEN_FILL if is_frozen else FILL,
             before_main=before_main,
+            before_boot=before_boot,
         )
         path = f"{ROOT}/host_tests/fakes:{self.tree}:.frozen"
         self.process = subprocess.Popen(
-            self.interpreter.argv("-c", program),
+            self.interpreter.argv("-c", program, heapsize=self.heapsize),
             cwd=self.flash,
             env={**self.interpreter.environment(), "MICROPYPATH": path, "FAKE_BOARD": str(self.flash)},
             stdin=subprocess.PIPE,

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import signal
+import tempfile
+import time
+from pathlib import Path
 
+import httpx
 import hypothesis
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
-from host_tests.servers import Interpreter, Server, cpython
-from tools import interpreters
+from host_tests.servers import SOCKET_TIMEOUT_S, Interpreter, Server, cpython
+from tools import ROOT, frozen, interpreters, mpy
 
 CI = os.environ.get("CI", "false").lower() not in ("", "0", "false")
 
 # Nothing asserts wall-clock speed; and what CI finds, everybody finds again.
 hypothesis.settings.register_profile("limpet", deadline=None, derandomize=CI, print_blob=True)
 hypothesis.settings.load_profile("limpet")
+
+# httpx waits 5 s by itself, which a busy machine may well take.
+for _part in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, _part, SOCKET_TIMEOUT_S)
 
 # What was started in the background of a shell ignores Ctrl-C, and all that it starts: the servers here must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -25,19 +36,43 @@ MICROPYTHONS = ("amd64", "i386")
 
 LIVE = "host_tests/apps/live.py"
 
+# Whose servers run on an image of one's own, too: the 32-bit MicroPython with Limpet frozen into it.
+FROZEN_TOO = (
+    *("test_app", "test_connection", "test_feed", "test_incoming", "test_listener", "test_sse", "test_static"),
+    *("test_stream", "test_uploads", "test_websocket_server"),
+)
+FROZEN_PATH = f".frozen:{ROOT}"
+# And on the 32-bit one with the tree as `deploy` compiles it: what a board always has is one module, names are short.
+COMPILED_TOO = ("test_app", "test_sse", "test_stream")
+
 locate = functools.lru_cache(interpreters.locate)
 
 
 def interpreter_named(word: str) -> Interpreter:
-    """Return "cpython", "amd64" or "i386". One that is missing fails the test in CI and skips it elsewhere."""
+    """Return "cpython", "amd64", "i386", "frozen" or "compiled".
+
+    A missing one fails its test in CI and skips it elsewhere.
+    """
     if word == "cpython":
         return cpython()
-    command, reason = locate(word)
+    command, reason = frozen.locate() if word == "frozen" else locate("i386" if word == "compiled" else word)
+    if command and word == "compiled":
+        return Interpreter(word, command, f"{compiled_tree()}:{ROOT}:.frozen")
     if command:
-        return Interpreter(word, command)
+        return Interpreter(word, command, FROZEN_PATH) if word == "frozen" else Interpreter(word, command)
     if CI:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@functools.lru_cache
+def compiled_tree() -> str:
+    """Return the folder with the firmware as a board has it, for the applications of the tests."""
+    folder = tempfile.mkdtemp(prefix="limpet-tree-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    apps = [file.read_text(encoding="utf-8") for file in sorted((ROOT / "host_tests" / "apps").glob("*.py"))]
+    mpy.compile_tree(ROOT / "firmware", Path(folder, "firmware"), "x86", None, apps, is_bundled=True)
+    return folder
 
 
 @pytest.fixture(scope="module", params=MICROPYTHONS)
@@ -61,8 +96,79 @@ def server_interpreter(request) -> Interpreter:
 def pytest_generate_tests(metafunc):
     if "server_interpreter" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("interpreters")
-        words = mark.args if mark else ("cpython", "amd64")
+        name = metafunc.module.__name__.rpartition(".")[2]
+        too = [word for word, names in (("frozen", FROZEN_TOO), ("compiled", COMPILED_TOO)) if name in names]
+        words = mark.args if mark else ("cpython", "amd64", *too)
         metafunc.parametrize("server_interpreter", words, indirect=True, scope="module")
+
+
+# Files, without their test_, whose tests compile, measure, drive a browser, or wait for a board that is emulated.
+SLOW = (
+    " arguments attacks backup bench board_life boards boot deploy devices disk emulated_board examples flash"
+    " frozen frozen_board guards heaps image installer lab long_lived looks memory monitor new openapi package pages"
+    " partitions project project_deploy project_settings readme serve setup size soak tls tools update visit wifi worn"
+    " "
+)
+# What needs one of these is not quick: it has to be fetched or built first.
+SLOW_FIXTURES = {"micropython", "chromium", "browser", "frozen_interpreter", "measured"}
+
+
+def is_quick(item) -> bool:
+    """Tell whether a test belongs to the quick tier: on CPython, without a browser, none of those that take long."""
+    words = getattr(item, "callspec", item).__dict__.get("params", {}).values()
+    return not (
+        f" {item.path.stem[5:]} " in SLOW
+        or SLOW_FIXTURES & set(item.fixturenames)
+        or {*MICROPYTHONS, "frozen"} & {word for word in words if isinstance(word, str)}
+    )
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="leave out what takes long, a browser or MicroPython")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("quick"):
+        kept = [item for item in items if is_quick(item)]
+        config.hook.pytest_deselected(items=[item for item in items if not is_quick(item)])
+        items[:] = kept
+
+
+class Progress:
+    """Names a test that fails at once, and says now and then how long the rest may take."""
+
+    EVERY_S = 10
+
+    def __init__(self, terminal, session):
+        self.terminal, self.session = terminal, session
+        self.start = self.told = time.monotonic()
+        self.done = 0
+
+    def pytest_runtest_logreport(self, report):
+        self.done += report.when == "teardown"
+        now = time.monotonic()
+        if report.failed:
+            self._say(f"{report.nodeid} failed", red=True)
+        elif now - self.told > self.EVERY_S and self.done:
+            left = (now - self.start) * (self.session.testscollected - self.done) / self.done
+            self.told = now
+            self._say(f"some {max(0, round(left))} s left")
+
+    def _say(self, text, **markup):
+        self.terminal.ensure_newline()
+        self.terminal.write_line(text, **markup)
+
+
+def pytest_sessionstart(session):
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None and not hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(Progress(terminal, session))
+
+
+@pytest.fixture(scope="module")
+def frozen_interpreter() -> Interpreter:
+    """MicroPython with Limpet frozen into it."""
+    return interpreter_named("frozen")
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +206,17 @@ def start_server(server_interpreter):
     yield start
     for running in started:
         running.stop()
+
+
+@pytest.fixture
+def start_project(start_server):
+    """A function that serves a project, and returns the server and a client of it."""
+
+    def begin(folder, **options):
+        server = start_server("--project", folder, **options)
+        return server, httpx.Client(base_url=server.url, headers={"Host": "localhost"}, trust_env=False)
+
+    return begin
 
 
 @pytest.fixture(scope="module")

@@ -37,12 +37,33 @@ SIGNAL_EVERY_S = 0.1
 WAIT_S = 10
 
 
+class Clock:
+    """The module `time` of who waits for a slow board: no time passes by itself."""
+
+    def __init__(self):
+        self._now_s = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self._now_s += seconds
+
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
+        return self._now_s
+
+    def sleep(self, seconds: float) -> None:
+        """Give others their turn."""
+        time.sleep(min(seconds, 0.001))
+
+
 class EmulatedBoard:
     """A board, powered from `with` on until the cable is pulled. `name` is its port, `console` all that it has sent.
 
     `mpy`: what it says its .mpy format is (None: the interpreter's own); `cut_after_bytes`: the cable is pulled once so
     many bytes have come to it; `cut_after_writes` (LIFE, WRITES): the same for writes to the flash in one of its lives
     between two resets, from 0 on; the next one is done by half. `writes`: those of each life. `args` are main.py's.
+    `slow_ms`: what the first write of each command takes, and each rename; by the `clock`, where there is one.
+    `unheard`: how many Ctrl-C have come while it was deaf to them.
     """
 
     def __init__(
@@ -57,6 +78,8 @@ class EmulatedBoard:
         read_only: bool = False,
         tcp: bool = False,
         machine: str = "Generic ESP32 module with ESP32",
+        slow_ms: tuple[int, int] = (0, 0),
+        clock: Clock | None = None,
     ):
         self.flash = Path(flash)
         self.interpreter = interpreter
@@ -70,11 +93,14 @@ class EmulatedBoard:
         self._cut_after_bytes = cut_after_bytes
         self._cut_after_writes = cut_after_writes
         self.writes = []
+        self.unheard = 0
+        self._clock = clock
+        self._slow = "%s%d:%d" % ("~" if clock else "", *slow_ms)
         self._prompt = Prompt(machine, self._send, self._command, self._soft_reset)
         self._input = b""
         self._output = b""
         self._busy = None
-        self._is_interrupted = self._has_begun = False
+        self._is_interrupted = self._has_begun = self._is_deaf = False
         self._signalled = 0.0
         self._listener = self._connection = None
         self._chip = None
@@ -206,7 +232,7 @@ class EmulatedBoard:
         self._reports, reports = os.pipe()
         arguments = [
             *(self.flash, self.blocks, commands, reports, "esp32", self.machine, self.mpy or 0, CAUSES[cause], writes),
-            *("ro" if self.read_only else "rw", *self.args),
+            *(self._slow, "ro" if self.read_only else "rw", *self.args),
         ]
         # Its input stays readable here: what a program leaves of it is the prompt's.
         self._stdin_read, self._stdin = os.pipe()
@@ -237,7 +263,7 @@ class EmulatedBoard:
 
     def _command(self, kind: str, data: bytes, then) -> None:
         self._busy = then
-        self._is_interrupted = self._has_begun = False
+        self._is_interrupted = self._has_begun = self._is_deaf = False
         self._signalled = 0.0
         # A chip that has just died is noticed by its reports.
         with contextlib.suppress(BrokenPipeError):
@@ -294,8 +320,12 @@ class EmulatedBoard:
                 self._start("reset")
             return True
         how, size, writes = head.split()
-        if how == b"begun":
-            self._has_begun = True
+        if how == b"slow":
+            self._clock.advance(int(size) / 1000)
+            return True
+        if how in (b"begun", b"deaf"):
+            self._is_deaf = how == b"deaf"
+            self._has_begun = not self._is_deaf
             self._interrupt()
             return True
         self.writes[-1] = int(writes)
@@ -331,8 +361,9 @@ class EmulatedBoard:
         """Give the input to what runs; a Ctrl-C interrupts it."""
         data, self._input = self._input, b""
         if CTRL_C in data:
+            self.unheard += data.count(CTRL_C) * self._is_deaf
             data = data.replace(CTRL_C, b"")
-            self._is_interrupted = True
+            self._is_interrupted = not self._is_deaf
             self._interrupt()
         if data:
             with contextlib.suppress(BlockingIOError):

@@ -53,8 +53,13 @@ _REVISION_3 = {0x3FF5A00C: 1 << 15, 0x3FF5A014: 1 << 20, 0x3FF6607C: 1 << 31}
 KINDS = {
     # The ESP32 does not know GET_SECURITY_INFO and is told by a magic register; the others say their id.
     "ESP32": Kind(0x00F01D83, (0x3FF42000, 0x24, 0x04, 0x80), {**_mac_at(0x3FF5A004), **_REVISION_3}),
+    "ESP32-S2": Kind(0x000007C6, (0x3F402000, 0x20, 0x04, 0x58), _mac_at(0x3F41A044)),
     "ESP32-S3": Kind(0, (0x60002000, 0x20, 0x04, 0x58), _mac_at(0x60007044)),
+    # Revision 1, the first that esptool's helper runs on: bits 20 and 21 of the word behind the MAC.
+    "ESP32-C2": Kind(0, (0x60002000, 0x20, 0x04, 0x58), {**_mac_at(0x60008840), 0x60008844: 1 << 20 | 0x24A1}),
     "ESP32-C3": Kind(0, (0x60002000, 0x20, 0x04, 0x58), {**_mac_at(0x60008844), 0x60008850: 4 << 18}),
+    "ESP32-C5": Kind(0, (0x60003000, 0x20, 0x04, 0x58), _mac_at(0x600B4844)),
+    "ESP32-C6": Kind(0, (0x60003000, 0x20, 0x04, 0x58), _mac_at(0x600B0844)),
 }
 
 

@@ -1,5 +1,7 @@
 """Images as MicroPython's are, made for the tests: bootloader, partition table and app with all their sums.
 
+Two functions are for others:
+
     make_image("ESP32-S3", version) -> bytes      app_version(flash, boots_from) -> the version the chip would start
 """
 
@@ -10,10 +12,19 @@ import random
 import struct
 
 # The chip's number in an image's header, and where in flash its ROM looks for the first image.
-IMAGE_ID = {"ESP32": 0, "ESP32-S3": 9, "ESP32-C3": 5}
-BOOTS_FROM = {"ESP32": 0x1000, "ESP32-S3": 0x0, "ESP32-C3": 0x0}
+IMAGE_ID = {
+    **{"ESP32": 0, "ESP32-S2": 2, "ESP32-S3": 9},
+    **{"ESP32-C2": 12, "ESP32-C3": 5, "ESP32-C5": 23, "ESP32-C6": 13},
+}
+BOOTS_FROM = {
+    **{"ESP32": 0x1000, "ESP32-S2": 0x1000, "ESP32-S3": 0x0},
+    **{"ESP32-C2": 0x0, "ESP32-C3": 0x0, "ESP32-C5": 0x2000, "ESP32-C6": 0x0},
+}
 # Where the chip sees an app's constants, which begin with its description.
-CONSTANTS_AT = {"ESP32": 0x3F400020, "ESP32-S3": 0x3C000020, "ESP32-C3": 0x3C000020}
+CONSTANTS_AT = {
+    **{"ESP32": 0x3F400020, "ESP32-S2": 0x3F000020, "ESP32-S3": 0x3C000020},
+    **{"ESP32-C2": 0x3C000020, "ESP32-C3": 0x3C000020, "ESP32-C5": 0x42000020, "ESP32-C6": 0x42000020},
+}
 
 
 def checksum(data: bytes) -> int:
@@ -24,10 +35,11 @@ def checksum(data: bytes) -> int:
     return result
 
 
-def make_image(name: str, version: str = "1.29.0", app_bytes: int = 100_000, ids=None) -> bytes:
+def make_image(name: str, version: str = "1.29.0", app_bytes: int = 100_000, ids=None, files_bytes=0x200000) -> bytes:
     """Return an image as MicroPython's are: bootloader, partition table, app, from where the chip boots on.
 
-    `ids` are the chip's numbers in the headers of bootloader and app, where they are to be wrong.
+    `ids` are the chip's numbers in the headers of bootloader and app, where they are to be wrong; `files_bytes` what
+    the partition for files has, 0 for none.
     """
     boots_from = BOOTS_FROM[name]
     boot_id, app_id = ids or (IMAGE_ID[name], IMAGE_ID[name])
@@ -36,6 +48,7 @@ def make_image(name: str, version: str = "1.29.0", app_bytes: int = 100_000, ids
     app += random.Random(name).randbytes(app_bytes // 2) + b"code" * (app_bytes // 8)
     table = struct.pack("<HBBII16sI", 0x50AA, 1, 2, 0x9000, 0x6000, b"nvs", 0)
     table += struct.pack("<HBBII16sI", 0x50AA, 0, 0, 0x10000, 0x1F0000, b"factory", 0)
+    table += struct.pack("<HBBII16sI", 0x50AA, 1, 129, 0x200000, files_bytes, b"vfs", 0) if files_bytes else b""
     table += b"\xeb\xeb" + b"\xff" * 14 + hashlib.md5(table).digest()
     image = _part(boot_id, 0x3FFF0030, b"bootloader" * 100).ljust(0x8000 - boots_from, b"\xff") + table
     return image.ljust(0x10000 - boots_from, b"\xff") + _part(app_id, CONSTANTS_AT[name], app)

@@ -23,7 +23,7 @@ from serial.rfc2217 import PortManager
 
 from host_tests.emulated_rom import ROM_BAUD, Rom
 
-START_TIMEOUT_S = 10
+START_TIMEOUT_S = 60
 
 
 class _Line:
@@ -75,12 +75,17 @@ class PtyLine(_Line):
             if events & select.POLLIN:
                 data = os.read(self._end, 65536)
                 if self._rate() == self.rom.baud:
-                    self.rom.send = lambda answer: os.write(self._end, answer)
+                    self.rom.send = self._write
                     self.rom.receive(data)
             elif events & select.POLLHUP:
                 self.rom.send = lambda answer: None
                 self._hung_up()
                 self._stopping.wait(0.01)
+            elif self._rate() == self.rom.baud:
+                self.rom.send = self._write  # somebody has it open, and only listens
+
+    def _write(self, answer: bytes) -> None:
+        os.write(self._end, answer)
 
     def _rate(self) -> int:
         speed = termios.tcgetattr(self._end)[5]

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from firmware import App, HTTPError, Response
-from firmware.server import listener
+from firmware.server import listener, respond
 from host_tests.apps.kitchen import JUNK, pattern
 from host_tests.servers import Server
 from host_tests.test_connection import Client, answers, ask, request, state
@@ -137,9 +137,11 @@ def test_json_of_any_size_comes_whole(kitchen):
     assert [json.loads(answer.body) for answer in got] == [{"x": "y" * size} for size in sizes]
 
 
-def test_what_stays_of_the_head_has_room():
+def test_longest_json_has_room_behind_its_head():
     server = listener.Server(App(), "Limpet/0.1.0")
-    assert len(server.json_view) - len(server.out_view) >= server.json_at > 100
+    assert len(server.out) - respond._MAX_HEAD - len("Content-Length: 2560\r\n\r\n") >= respond.MAX_JSON
+    # The features' field lines have room, too.
+    assert len(respond.make_start(server, 404)) + 150 < respond._MAX_HEAD
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 2800])
@@ -265,10 +267,11 @@ def test_handler_may_do_what_it_likes_with_its_parameters(kitchen):
 # -- errors
 
 PAGES = [
-    (None, "html"),
+    (None, "json"),
     ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"),
-    ("*/*", "html"),
-    ("image/png", "html"),
+    ("text/*", "html"),
+    ("*/*", "json"),
+    ("image/png", "json"),
     ("application/json", "json"),
     ("application/json, text/plain, */*", "json"),
     ("text/html;q=0.5, application/json", "json"),
@@ -302,7 +305,7 @@ def test_error_of_a_refused_head_is_told_as_asked(kitchen):
 
 
 def test_error_s_words_are_no_markup(kitchen):
-    answer = ask(kitchen, "GET /error/409")
+    answer = ask(kitchen, "GET /error/409", "Accept: text/html")
     assert b"It is &lt;b&gt;so&lt;/b&gt; &amp; not else." in answer.body
     assert answer.header("x-why") == "because"
     answer = ask(kitchen, "GET /error/409", "Accept: application/json")
@@ -478,6 +481,92 @@ def test_error_without_page_is_plain(house):
     assert b"so it is" in answer.body
 
 
+# -- bodies that are checked
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "got"),
+    [
+        ("POST /checked/a", b'{"count": 9, "tags": ["x"]}', {"count": 9, "tags": ["x"]}),
+        ("POST /checked/a", b"{}", {"count": 1, "tags": []}),
+        ("PUT /checked/a", b'[{"on": true}, {"on": false}]', [{"on": True}, {"on": False}]),
+    ],
+)
+def test_handler_has_what_the_schema_allows_with_its_defaults(house, line, body, got):
+    answer = ask(house, line, "Content-Type: application/json", body=body)
+    assert (answer.status, json.loads(answer.body)) == (200, {"name": "a", "got": got})
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "status", "fields"),
+    [
+        ("POST /checked/a", b'{"count": 10}', 422, {"count": "Must be a whole number from 0 to 9."}),
+        ("POST /checked/a", b'{"tags": [1], "x": 1}', 422, {"tags.0", "x"}),
+        ("POST /checked/a", b"[]", 422, None),
+        ("PUT /checked/a", b'[{"on": 1}]', 422, {"0.on": "Must be true or false."}),
+        ("PUT /checked/a", b"{", 400, None),
+    ],
+)
+def test_body_that_the_schema_does_not_allow_is_422_with_the_members_names(house, line, body, status, fields):
+    with Client(house) as client:
+        answer = client.ask(line, "Content-Type: application/json", "Accept: application/json", body=body)
+        error = json.loads(answer.body)["error"]
+        assert (answer.status, error["status"]) == (status, status)
+        if type(fields) is set:
+            assert set(error["fields"]) == fields
+        else:
+            assert error.get("fields") == fields
+        assert client.ask("GET /user").status == 200
+
+
+def test_body_of_another_type_is_415_before_it_is_checked(house):
+    assert ask(house, "POST /checked/a", "Content-Type: text/plain", body=b"{}").status == 415
+
+
+# -- an application whose errors are always JSON
+
+BROWSER = "Accept: text/html,application/xhtml+xml"
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "Accept: application/json", "X-Nothing: 1"])
+def test_errors_are_json_for_every_client_where_the_app_says_so(house, accept):
+    answer = ask(house, "GET /told/error/422", accept)
+    assert (answer.status, answer.header("content-type")) == (422, "application/json")
+    assert answer.header("x-why") == "because"
+    assert json.loads(answer.body) == {
+        "error": {
+            "status": 422,
+            "reason": "Unprocessable Content",
+            "detail": "so it is",
+            "fields": {"name": "This is required."},
+        }
+    }
+
+
+@pytest.mark.parametrize(("line", "status"), [("GET /told/error/418", 418), ("POST /told/error/9", 405)])
+def test_errors_of_any_status_are_json_and_no_outer_page(house, line, status):
+    error = json.loads(ask(house, line, BROWSER).body)["error"]
+    assert error["status"] == status and ("fields" in error) == (status == 418)
+
+
+def test_error_that_was_not_foreseen_is_json_and_tells_nothing(house):
+    answer = ask(house, "GET /told/raise", BROWSER)
+    assert json.loads(answer.body) == {"error": {"status": 500, "reason": "Internal Server Error", "detail": ""}}
+
+
+def test_own_page_comes_before_json(house):
+    assert ask(house, "GET /told/error/410", BROWSER).body == b"its own page"
+
+
+def test_what_is_mounted_below_has_its_errors_as_json_too(house):
+    assert json.loads(ask(house, "GET /told/below/error/418", BROWSER).body)["error"]["detail"] == "below"
+
+
+def test_fields_are_not_on_the_page(house):
+    answer = ask(house, "GET /error/418", BROWSER)
+    assert answer.header("content-type").startswith("text/html") and b"so it is" in answer.body
+
+
 def test_error_page_has_no_body_for_head(house):
     with Client(house) as client:
         assert client.ask("HEAD /nothing").status == 404
@@ -585,7 +674,7 @@ def test_pages_of_what_is_mounted_come_first(house):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "x", "x/", "<x>", "/<x", "/a<x>", "/<x>b", "/<>", "/<float:x>", "/<int:>", "/<path:x>/y"]
+    "path", ["", "x", "x/", "<x>", "/<x", "/a<x>", "/<x>b", "/<>", "/<uuid:x>", "/<int:>", "/<path:x>/y"]
 )
 def test_pattern_that_is_none_is_refused(path):
     with pytest.raises(ValueError):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import socket as socket_module
 import subprocess
 
 import httpx
@@ -71,7 +72,7 @@ def tokens(guarded):
 # -- what is open, what is not
 
 
-@pytest.mark.parametrize("line", ["GET /", "GET /value", "HEAD /value", "OPTIONS /value", "OPTIONS *", "GET /form"])
+@pytest.mark.parametrize("line", ["GET /", "GET /value", "HEAD /value", "OPTIONS /value", "OPTIONS *"])
 def test_reading_takes_no_log_in(guarded, line):
     assert ask(guarded, line).status in (200, 204)
 
@@ -103,6 +104,8 @@ def test_who_asks_is_told_how_to_log_in(guarded):
     answer = ask(guarded, "PUT /value")
     assert [value for name, value in answer.headers if name == "www-authenticate"] == [BASIC, BEARER]
     # A script's request must not open the browser's window.
+    answer = ask(guarded, "PUT /value", "Accept: text/event-stream")
+    assert [value for name, value in answer.headers if name == "www-authenticate"] == [BEARER]
     answer = ask(guarded, "PUT /value", "Accept: application/json")
     assert answer.header("www-authenticate") == BEARER
     assert json.loads(answer.body)["error"]["status"] == 401
@@ -151,6 +154,15 @@ def test_malformed_basic_is_refused(guarded, rest):
     with Client(guarded) as connection:
         assert connection.ask("GET /mine", "Authorization: Basic" + rest).status == 400
         assert connection.ask("GET /value", "Authorization: Basic" + rest).status == 200
+
+
+@pytest.mark.parametrize("raw", [b"admin:\xfc", b"\xe9:x", b"admin:\xc0\xaf", b"admin:\xed\xa0\x80"])
+def test_basic_that_is_no_utf_8_is_nobody_s(guarded, raw):
+    with Client(guarded) as connection:
+        answer = connection.ask("GET /mine", basic(raw))
+        assert answer.status == 401
+        assert [value for name, value in answer.headers if name == "www-authenticate"] == [BASIC, BEARER]
+        assert connection.ask("GET /mine", basic("admin:" + PASSWORD)).status == 200
 
 
 def test_two_authorizations_are_refused(guarded):
@@ -202,10 +214,10 @@ def test_verified_password_need_not_be_verified_again(monkeypatch):
     assert len(verified) == 3
     for number in range(20):
         ask("right", f"127.0.1.{number}")
-    assert len(verified) == 23 and len(guard._verified) == 4
+    assert len(verified) == 23 and len(guard._kept["verified"]) == 4
     with pytest.raises(HTTPError):
         ask("wrong")
-    assert len(guard._verified) == 4
+    assert len(guard._kept["verified"]) == 4
 
 
 # -- Bearer
@@ -311,6 +323,22 @@ def test_wrong_log_in_is_refused_without_a_window(guarded):
         log_in(http)
 
 
+def test_owner_is_never_locked_out_by_others(start_server):
+    """However many addresses guess, however often, the right password from another is right at once."""
+    server = start_server(script=GUARDED)
+    for _ in range(3):
+        for number in range(10, 30):
+            with client(server, "127.0.0.%d" % number) as http:
+                assert log_in(http, "wrong horse").status_code in (401, 429)
+    for owner in (LAPTOP, PHONE):
+        with client(server, owner) as http:
+            assert log_in(http).status_code == 200
+            assert http.get("/mine", auth=ADMIN).status_code == 200
+    with client(server, "127.0.0.10") as http:
+        assert [log_in(http, "wrong horse").status_code for _ in range(9)][-1] == 429
+        assert log_in(http).status_code == 429
+
+
 # -- WebSockets
 
 
@@ -331,6 +359,56 @@ def test_web_socket_takes_a_log_in(guarded, tokens):
         with web_socket(guarded, Authorization=line) as socket:
             socket.send("hello")
             assert socket.recv(SOCKET_TIMEOUT_S) == name + ": hello"
+
+
+def live(server, http, address=LAPTOP):
+    """Return a WebSocket and a stream of whoever `http` is logged in as, or has the token of; and what both say."""
+    headers = {name: http.headers[name] for name in ("authorization",) if name in http.headers}
+    if http.cookies:
+        headers["Cookie"] = "limpet=" + http.cookies["limpet"]
+    url = server.url.replace("http", "ws") + "ws"
+    options = {"open_timeout": SOCKET_TIMEOUT_S, "compression": None, "source_address": (address, 0)}
+    socket = connect(url, additional_headers=headers, **options)
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    stream = socket_module.create_connection((server.host, server.port), SOCKET_TIMEOUT_S, (address, 0))
+    stream.sendall(("GET /private/stream HTTP/1.1\r\nHost: x\r\n%s\r\n" % "".join(lines)).encode())
+    return socket, stream
+
+
+def is_heard(socket, stream, name):
+    socket.send("hello")
+    return socket.recv(SOCKET_TIMEOUT_S) == name + ": hello" and name.encode() in stream.recv(1000)
+
+
+def is_over(socket, stream):
+    with pytest.raises(websockets.exceptions.ConnectionClosed):
+        socket.recv(SOCKET_TIMEOUT_S)
+    while stream.recv(1000):
+        pass
+    return True
+
+
+def test_what_is_open_ends_with_its_session(start_server):
+    server = start_server(script=GUARDED)
+    with client(server) as http, client(server) as other, client(server) as script:
+        log_in(http)
+        log_in(other)
+        made = http.post("/api/tokens", json={"name": "once", "role": "write"})
+        script.headers["Authorization"] = "Bearer " + made.json()["token"]
+        of_http, of_other, of_script = [live(server, who) for who in (http, other, script)]
+        assert is_heard(*of_http, "admin") and is_heard(*of_other, "admin") and is_heard(*of_script, "once")
+        assert http.post("/api/logout").status_code == 204
+        assert is_over(*of_http)
+        assert is_heard(*of_other, "admin") and is_heard(*of_script, "once")
+        log_in(http)
+        assert http.delete("/api/tokens/once").status_code == 204
+        assert is_over(*of_script) and is_heard(*of_other, "admin")
+        assert http.put("/api/password", json={"old": PASSWORD, "new": "another horse"}).status_code == 200
+        assert is_over(*of_other)
+        of_http = live(server, http)
+        assert is_heard(*of_http, "admin")
+        for end in of_http:
+            end.close()
 
 
 # -- tokens' endpoints

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmware.http import body, parser
+from firmware.http import body, chunked, parser
 from firmware.http.errors import HTTPError
 from host_tests.vectors import body as vectors
+from host_tests.vectors import layout
 
-TOKEN_BYTES = bytes(code for code in range(256) if parser.all_of(bytes([code]), 0, 1, parser.TOKEN))
-VALUE_BYTES = bytes(code for code in range(256) if parser.all_of(bytes([code]), 0, 1, parser.VALUE))
+TOKEN_BYTES = bytes(code for code in range(256) if parser.all_of(bytes([code]), 0, 1, layout.TOKEN))
+VALUE_BYTES = bytes(code for code in range(256) if parser.all_of(bytes([code]), 0, 1, layout.VALUE))
 
 
 def bytes_of(allowed, min_size=0, max_size=8):
@@ -60,7 +61,7 @@ def test_vectors_hold_on_micropython(micropython):
 
 
 def test_kinds_of_bytes_agree_with_the_parser():
-    kinds = {code: chr(body._KINDS[code]) for code in range(128)}
+    kinds = {code: chr(chunked._KINDS[code]) for code in range(128)}
     assert bytes(code for code in kinds if kinds[code] in "56") == TOKEN_BYTES
     assert bytes(code for code in kinds if kinds[code] in "234567") == bytes(c for c in VALUE_BYTES if c < 128)
     assert bytes(code for code in kinds if kinds[code] == "5") == b"0123456789ABCDEFabcdef"
@@ -68,16 +69,16 @@ def test_kinds_of_bytes_agree_with_the_parser():
 
 
 def test_table_leads_to_states_that_exist():
-    rows = len(body._NEXT) // 9
-    assert len(body._NEXT) == rows * 9
-    letters = {chr(body._BEGIN + row) for row in range(rows)}
-    assert set(map(chr, body._NEXT)) <= letters | {".", "@", "$"}
+    rows = len(chunked._NEXT) // 9
+    assert len(chunked._NEXT) == rows * 9
+    letters = {chr(chunked._BEGIN + row) for row in range(rows)}
+    assert set(map(chr, chunked._NEXT)) <= letters | {".", "@", "$"}
 
 
 @given(encoded(), cuts, st.binary(max_size=40))
 def test_chunked_body_is_given_back_however_it_is_split(case, cuts, behind):
     payload, raw = case
-    reader = body.ChunkedBody()
+    reader = chunked.ChunkedBody()
     assert vectors.feed(reader, split(raw, cuts), behind) == (payload, len(behind))
     assert reader.done
 
@@ -86,7 +87,7 @@ def test_chunked_body_is_given_back_however_it_is_split(case, cuts, behind):
 def test_chunked_body_cut_short_is_not_done(case, length, cuts):
     payload, raw = case
     raw = raw[: length % len(raw)]
-    reader = body.ChunkedBody()
+    reader = chunked.ChunkedBody()
     got, left = vectors.feed(reader, split(raw, cuts) or [b""])
     assert not reader.done
     assert left == 0
@@ -104,10 +105,10 @@ def test_body_of_known_length_is_given_back_however_it_is_split(payload, cuts, b
 @given(st.one_of(st.binary(max_size=200), framing), cuts)
 @example(b"80000000\r\n", [])
 def test_random_bytes_have_the_same_meaning_however_they_are_split(raw, cuts):
-    whole = body.ChunkedBody()
+    whole = chunked.ChunkedBody()
     expected = vectors.feed(whole, [raw])
     pieces = split(raw, cuts) or [b""]
-    parts = body.ChunkedBody()
+    parts = chunked.ChunkedBody()
     assert vectors.feed(parts, pieces) == expected
     assert parts.done == whole.done
     if not isinstance(expected, int):
@@ -119,7 +120,7 @@ def test_damaged_body_raises_nothing_else(case, at, damage):
     _, raw = case
     at %= len(raw)
     raw = raw[:at] + damage + raw[at + len(damage) :]
-    result = vectors.feed(body.ChunkedBody(), [raw])
+    result = vectors.feed(chunked.ChunkedBody(), [raw])
     if isinstance(result, int):
         assert result in (400, 413)
     else:
@@ -133,7 +134,7 @@ def test_nothing_outside_of_the_given_range_matters(case, end, behind):
     results = []
     for rest in (b"", behind):
         buffer = bytearray(b"##" + raw[:end] + rest)
-        data_end, consumed = body.ChunkedBody().decode(buffer, 2, 2 + end)
+        data_end, consumed = chunked.ChunkedBody().decode(buffer, 2, 2 + end)
         results.append((data_end, consumed, buffer[:data_end]))
         assert buffer[2 + end :] == rest
     assert results[0] == results[1]

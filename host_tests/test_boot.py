@@ -16,16 +16,21 @@ pytestmark = pytest.mark.parametrize("micropython", ["amd64"], indirect=True)
 # What MicroPython does on an ESP32 (ports/esp32/main.c): main.py runs unless an exception leaves boot.py.
 BOARD = """
 import sys
+{before}
+names = {{"__name__": "__main__", "sys": sys}}
 try:
     text = open("{boot}").read().replace("/.limpet/", "{home}/").replace("/firmware/", "{flash}/firmware/")
-    exec(compile(text, "boot.py", "exec"), {{"__name__": "__main__"}})
+    # What is made to be cut down at once.
+    assert "    del _area[100:]\\n" in text
+    text = text.replace("    del _area[100:]\\n", "    print('area', len(_area) * 4)\\n    del _area[100:]\\n")
+    exec(compile(text, "boot.py", "exec"), names)
 except SystemExit:
     print("starts anew")
     sys.exit()
 except BaseException as error:
     print("prompt", repr(error))
     sys.exit()
-{main}
+exec({main!r}, names)
 """
 # What stands for main.py: one that lives until the power goes, and one that has run for a minute.
 COUNT = "from firmware.board import recovery\nprint('main', recovery.begin(), recovery.boots())\n"
@@ -42,9 +47,10 @@ class Board:
         self.path = [ROOT / "host_tests" / "fakes", ROOT]
         self.process = None
 
-    def start(self, main=SERVE, cause=1):
+    def start(self, main=SERVE, cause=1, before=""):
         (self.flash / "reset_cause").write_text(str(cause))
-        code = BOARD.format(boot=ROOT / "boot.py", home=self.flash / ".limpet", flash=self.flash, main=main)
+        places = {"boot": ROOT / "boot.py", "home": self.flash / ".limpet", "flash": self.flash}
+        code = BOARD.format(**places, main=main, before=before)
         path = [*map(str, self.path), ".frozen"]
         self.process = subprocess.Popen(
             self.interpreter.argv("-c", code),
@@ -69,11 +75,11 @@ class Board:
     def cut(self):
         """Cut the power."""
         self.process.kill()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=120)
 
     def end(self):
         """Return all that it still prints until its end."""
-        return self.process.communicate(timeout=20)[0].strip()
+        return self.process.communicate(timeout=120)[0].strip()
 
 
 @pytest.fixture
@@ -132,6 +138,7 @@ def test_button_in_the_window_gives_the_prompt(board):
         ("LOLIN_S2_MINI with ESP32-S2FN4R2", 0),
         ("ESP32C3 module with ESP32C3", 9),
         ("LOLIN_C3_MINI with ESP32-C3FH4", 9),
+        ("ESP32C5 module with ESP32C5", 28),
         ("ESP32C6 module with ESP32C6", 9),
         ("something else", 0),
     ],
@@ -140,6 +147,7 @@ def test_button_is_that_of_the_chip(micropython, tmp_path, name, pin):
     """Under CPython, whose `os.uname` can be replaced."""
     code = f"""
 import os, esp32, machine
+machine._PINS += (28,)  # a C5 has it
 os.uname = lambda: ("esp32", "esp32", "1.25.0", "", {name!r})
 try:
     exec(open({str(ROOT / "boot.py")!r}).read())
@@ -148,7 +156,7 @@ except KeyboardInterrupt:
 """
     (tmp_path / "button").touch()
     environment = {"PYTHONPATH": str(ROOT / "host_tests" / "fakes"), "FAKE_BOARD": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1:] == [f"[{pin}]"], done.stdout + done.stderr
 
 
@@ -216,7 +224,9 @@ def deployed(flash):
 @pytest.mark.parametrize("journal", ["switch", "trial"])
 def test_deployment_is_put_in_place(board, journal):
     wanted = deploy(board.flash, journal)
-    assert board.start("print('main')", cause=5).end() == "main"
+    said = board.start("print('main')", cause=5).end().splitlines()
+    steps = [f"limpet: changing over, {step} of 4" for step in (1, 2, 3, 4)]
+    assert said == [*steps, "limpet: changed over", "main"]
     assert deployed(board.flash) == wanted
     assert board.start("print('main')", cause=5).end() == "main"
     assert deployed(board.flash) == wanted
@@ -234,7 +244,7 @@ def test_deployment_that_was_cut_off_is_completed(board, done):
     ]
     for step in steps[:done]:
         step()
-    assert board.start("print('main')", cause=5).end() == "main"
+    assert board.start("print('main')", cause=5).end().endswith("\nmain")
     assert deployed(board.flash) == wanted
 
 
@@ -242,13 +252,37 @@ def test_journal_that_cannot_be_followed_stays_and_main_runs(board):
     deploy(board.flash)
     (board.flash / ".limpet" / "switch").write_text("nonsense\n")
     output = board.start("print('main')", cause=5).end()
-    assert output.startswith("limpet: boot.py: ValueError") and output.endswith("\nmain")
+    assert "\nlimpet: boot.py: ValueError" in output and output.endswith("\nmain")
+    assert "changed over" not in output
     assert (board.flash / ".limpet" / "switch").exists()
 
 
 def test_storage_that_is_broken_does_not_keep_main_from_running(board):
     (board.flash / "nvs.json").write_text("?")
     assert board.start().until("main") == "main False 0"
+
+
+KEYBOARD = """
+import micropython
+class Keyboard:
+    def kbd_intr(self, character):
+        print("keyboard", character)
+    def __getattr__(self, name):
+        return getattr(micropython, name)
+sys.modules["micropython"] = Keyboard()
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_ctrl_c_is_no_interrupt_while_a_deployment_is_put_in_place(board, fails):
+    deploy(board.flash)
+    if fails:
+        (board.flash / ".limpet" / "switch").write_text("nonsense\n")
+    said = board.start("print('main')", cause=5, before=KEYBOARD).end().splitlines()
+    told = [line for line in said if line[:8] == "keyboard"]
+    assert told == ["keyboard -1", "keyboard 3"]
+    steps = [at for at, line in enumerate(said) if "changing over" in line]
+    assert said.index("keyboard -1") < steps[0] <= steps[-1] < said.index("keyboard 3")
 
 
 # -- where the firmware is
@@ -261,3 +295,79 @@ def test_firmware_of_the_image_is_taken_where_there_is_none_here(board, here):
         (board.flash / "firmware" / here).touch()
     told = board.start(main="print('path', sys.path[0])").until("path")
     assert (told == "path .frozen") is (here is None)
+
+
+# -- memory for the radio
+
+
+RADIO = """
+import network
+class WLAN:
+    def __init__(self, interface):
+        {error}
+    def active(self, on):
+        print("radio on", on, [name for name in sys.modules if name.startswith("firmware")])
+network.WLAN = WLAN
+"""
+
+
+def test_radio_is_switched_on_before_anything_is_imported(board):
+    board.start("print('main')", before=RADIO.format(error="pass"))
+    assert board.until("radio") == "radio on True []"
+    assert board.until("main") == "main"
+
+
+@pytest.mark.parametrize(
+    "error", ["RuntimeError('Wifi Unknown Error 0x0101')", "MemoryError('memory allocation failed')", "OSError(12)"]
+)
+def test_radio_without_memory_is_said_and_starts_the_board_anew(board, error):
+    board.start("print('main')", before=RADIO.format(error=f"raise {error}"))
+    words = board.end()
+    assert "limpet: there is not enough memory for the radio: the board starts anew\n" in words
+    assert words.endswith("starts anew") and "main" not in words
+
+
+def test_radio_that_fails_otherwise_is_left_to_main(board):
+    board.start("print('main')", before=RADIO.format(error="raise OSError('Wifi Internal Error')"))
+    assert "Wifi Internal Error" in board.until("limpet: boot.py:")
+    assert board.until("main") == "main"
+
+
+def test_chip_without_wifi_boots(board):
+    board.start("print('main')", before="sys.modules['network'] = None")
+    assert board.until("main") == "main"
+
+
+def test_names_of_boot_are_gone_in_main(board):
+    board.start("print('main', sorted(name for name in globals() if type(globals()[name]) is type(lambda: 0)))")
+    assert board.until("main") == "main []"
+
+
+# A stock image and one of one's own: what is free of the system's heap, its largest block, and the list for which
+# Python's second area is made. A board that comes from the prompt has its radio on.
+@pytest.mark.parametrize(
+    "cause, free, largest, area",
+    [
+        (1, 142628, 110592, 0),
+        (1, 197760, 110592, 97988),
+        (5, 151384, 110592, 99700),
+        (5, 96392, 94208, 0),
+        (1, 4000000, 3900000, 0),
+    ],
+)
+def test_second_area_is_made_where_there_is_room_for_it(board, cause, free, largest, area):
+    before = f"""
+import esp32, gc
+esp32.regions[:] = [({free}, {free}, {largest}, {free})]
+class Gc:
+    mem_alloc = staticmethod(lambda: 2464)
+    mem_free = staticmethod(lambda: 57344 - 2464 + {largest})
+    threshold = staticmethod(lambda amount: None)
+sys.modules["gc"] = Gc
+"""
+    board.start("print('main', len(_area) if '_area' in globals() else None)", cause, before)
+    lines = board.end().splitlines()
+    if area:
+        assert f"area {area}" in lines and lines[-1] == "main 84"
+    else:
+        assert lines[-1] == "main None"

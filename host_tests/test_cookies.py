@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.http import cookies, layout
+from firmware.http import cookies
 from firmware.http.response import Response
 from host_tests.vectors import cookies as vectors
 
@@ -21,10 +21,6 @@ def test_vector_holds(case):
 
 def test_vectors_hold_on_micropython(micropython):
     micropython.run_vectors("cookies")
-
-
-def test_constants_are_the_layout_s():
-    assert cookies._TOKEN == layout.TOKEN
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=20))

@@ -29,6 +29,40 @@ app.mount("/inner", inner)
 start.run(app)
 """
 
+ORDERED = """
+import asyncio, sys
+sys.path.insert(0, ".")
+from firmware import App
+from firmware.board import storage
+from firmware.features import cors, passwords
+from firmware.features.auth import Auth
+from firmware.features.sessions import Sessions
+from host_tests.apps import start
+
+app = App()
+inner = App()
+settings = {}
+auth = Auth(lambda: settings["admin"], Sessions(storage, lambda: None, lambda: 1))
+allowed = ["https://dashboard.example"]
+if "cors-first" in start.words():
+    cors.allow(app, allowed)
+auth.protect(app, also=("/private",))
+if "auth-first" in start.words():
+    cors.allow(app, allowed)
+if "cors-inside" in start.words():
+    cors.allow(inner, allowed)
+inner.route("/private", ("GET", "PUT"))(lambda request: {"ok": True})
+inner.route("/value", ("GET", "PUT"))(lambda request: {"ok": True})
+app.mount("/", inner)
+
+async def main():
+    storage.use(start.option("data"))
+    settings["admin"] = await passwords.make("correct horse", 100)
+    await start.serve(app)
+
+asyncio.run(main())
+"""
+
 
 def test_preflight_tells_what_may_be_sent(guarded):  # noqa: F811
     with client(guarded) as http:
@@ -55,6 +89,24 @@ def test_other_origins_are_told_nothing(guarded, origin):  # noqa: F811
             assert answer.status_code in (200, 204)
             assert not [name for name in answer.headers if name.startswith("access-control-")]
             assert answer.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize("order", ["auth-first", "cors-first", "cors-inside"])
+def test_preflight_needs_no_log_in(start_server, tmp_path, order):
+    """WHATWG Fetch 4.8: it has no credentials."""
+    script = tmp_path / "ordered.py"
+    script.write_text(ORDERED)
+    server = start_server(order, script=script)
+    with client(server, headers={"Origin": DASHBOARD}) as http:
+        for path in ("/private", "/private/x", "/value"):
+            answer = http.options(path, headers={**PREFLIGHT, "Access-Control-Request-Headers": "authorization"})
+            if path != "/private/x" or order != "cors-inside":
+                assert answer.status_code == 204, (path, answer.text)
+                assert answer.headers["access-control-allow-origin"] == DASHBOARD
+                assert "Authorization" in answer.headers["access-control-allow-headers"]
+        # Whoever is not told anything by it gets no further than that.
+        assert http.get("/private").status_code == http.put("/value").status_code == 401
+        assert http.options("/private").status_code == 401
 
 
 def test_plain_options_stays_what_it_is(guarded):  # noqa: F811

@@ -35,7 +35,7 @@ def plugged_in(monkeypatch):
 def run(*args):
     """Run the command as a shell would; return a CompletedProcess."""
     command = [sys.executable, "-m", "tools", "devices", *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 # -- which ports

@@ -27,7 +27,7 @@ def board(chip, tmp_path):
 def mpremote(board, *args):
     """Run the real mpremote; return its exit status and what it prints."""
     command = [sys.executable, "-m", "mpremote", "connect", board.name, *args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from host_tests.test_connection import Client, answers, ask, last, request
 from host_tests.test_listener import wait_until
-from host_tests.test_stream import LIVE, notes, state, stop, wait_for_note, wait_until_free
+from host_tests.test_stream import LIVE, state, stop, wait_until_free
 
 RING = 8  # the application's, by default
 
@@ -47,6 +47,24 @@ def test_ring_holds_the_newest(live, published):
     assert [number for number, _ in newer] == held
 
 
+def test_feed_that_goes_on_from_another_one(live):
+    publish(live, "goes-on", "x", 3)
+    for since in (0, 1, 99, 100, 104, 900):
+        newer = json.loads(ask(live, f"GET /feed/goes-on?since={since}").body)["newer"]
+        assert [number for number, _ in newer] == [101, 102, 103]
+    assert json.loads(ask(live, "GET /feed/goes-on?since=102").body)["newer"] == [[103, "x"]]
+
+
+@pytest.mark.parametrize("kind", ["nan", "infinity", "object", "set", "surrogate"])
+def test_what_is_no_json_is_refused_before_anything_changes(live, kind):
+    name = f"odd-{kind}"
+    publish(live, name, "good")
+    assert json.loads(ask(live, f"POST /feed/{name}/odd/{kind}").body) == {"refused": True}
+    assert json.loads(ask(live, f"GET /feed/{name}/poll").body) == {"last": 1, "values": ["good"]}
+    assert publish(live, name, "next")["last"] == 2
+    assert json.loads(ask(live, f"GET /feed/{name}/poll?since=1").body) == {"last": 2, "values": ["next"]}
+
+
 # -- long polls
 
 
@@ -59,6 +77,23 @@ def test_poll_that_has_something_answers_at_once(both):
             assert answer.status == 200
             assert json.loads(answer.body) == {"last": 3, "values": [{"n": 1}] * values}
         assert client.is_open()
+
+
+@pytest.mark.parametrize("published", [4, 5, RING, RING + 3])
+def test_poll_with_much_to_say_answers_the_same(both, published):
+    """What would be kilobytes in one piece is sent value by value."""
+    name = f"much{both.port}-{published}"
+    publish(both, name, {"n": "é"}, published)
+    whole = {"last": published, "values": [{"n": "é"}] * min(published, RING)}
+    with Client(both) as client:
+        for query in ("?since=0", "?since=0&wait=5"):
+            answer = client.ask(f"GET /feed/{name}/poll{query}")
+            assert (answer.status, json.loads(answer.body)) == (200, whole)
+            assert answer.header("content-type") == "application/json"
+        assert client.ask(f"HEAD /feed/{name}/poll").status == 200
+        assert client.is_open()
+    (old,) = answers(both, request(f"GET /feed/{name}/poll", version="1.0"))
+    assert json.loads(old.body) == whole
 
 
 @pytest.mark.parametrize("query", ["?since=0", "?since=0&wait=0", ""])
@@ -75,7 +110,7 @@ def test_poll_with_a_wrong_number_is_refused(live, query):
         assert client.is_open()
 
 
-@pytest.mark.parametrize("path", ["poll?since=1&wait=20", "poll/own?since=1&wait=20", "await?since=1&wait_ms=20000"])
+@pytest.mark.parametrize("path", ["poll?since=1&wait=20", "poll/own?since=1&wait=20"])
 def test_poll_is_answered_when_something_comes(both, path):
     name = f"comes{both.port}-{path[:8]}".replace("/", "-").replace("?", "-")
     publish(both, name, "old")
@@ -87,8 +122,6 @@ def test_poll_is_answered_when_something_comes(both, path):
         assert answer.status == 200
         if "own" in path:
             assert (answer.body, answer.header("x-own")) == (b"1 newer", "yes")
-        elif "await" in path:
-            assert json.loads(answer.body) == [[2, "new"]]
         else:
             assert json.loads(answer.body) == {"last": 2, "values": ["new"]}
         assert client.is_open()
@@ -106,9 +139,9 @@ def test_poll_is_not_answered_by_another_feed(live):
 
 
 def test_poll_with_nothing_in_time_is_204(both):
-    clients = [Client(both) for _ in range(3)]
+    clients = [Client(both) for _ in range(2)]
     began = time.monotonic()
-    for client, path in zip(clients, ("poll?wait=1", "poll/own?wait=1", "await?wait_ms=1000")):
+    for client, path in zip(clients, ("poll?wait=1", "poll/own?wait=1")):
         client.send(request(f"GET /feed/nothing/{path}"))
     for client in clients:
         answer = client.read()
@@ -122,11 +155,9 @@ def test_poll_with_nothing_in_time_is_204(both):
 
 def test_poll_outlasts_the_deadline_of_its_head(start_server):
     server = start_server("head_ms=500", "idle_ms=500", "silence_ms=500", script=LIVE, heapsize="16m")
-    with Client(server) as client, Client(server) as other:
+    with Client(server) as client:
         client.send(request("GET /feed/patient/poll?wait=2"))
-        other.send(request("GET /feed/patient/await?wait_ms=2000"))
         assert client.read().status == 204
-        assert other.read().status == 204
 
 
 def test_head_of_a_poll(live):
@@ -152,22 +183,7 @@ def test_many_polls_cost_no_task_each(live):
     wait_until_free(live)
 
 
-def test_many_waiting_tasks_share_one_clock(live):
-    before = state(live)["tasks"]
-    clients = [Client(live) for _ in range(20)]
-    for client in clients:
-        client.send(request("GET /feed/tasks/await?wait_ms=30000"))
-    now = wait_until(lambda: (lambda now: now if now["watchers"] == 20 else None)(state(live)), "all wait")
-    assert before is None or now["tasks"] <= before + 21
-    publish(live, "tasks", "news")
-    for client in clients:
-        assert json.loads(client.read().body) == [[1, "news"]]
-        client.socket.close()
-    wait_until_free(live)
-    assert before is None or wait_until(lambda: state(live)["tasks"] == before, "the clock stops")
-
-
-@pytest.mark.parametrize("path", ["poll?wait=30", "poll/own?wait=30", "await?wait_ms=30000"])
+@pytest.mark.parametrize("path", ["poll?wait=30", "poll/own?wait=30"])
 def test_client_that_goes_waits_no_more(live, path):
     before = state(live)["counters"]
     clients = {}
@@ -185,10 +201,7 @@ def test_client_that_goes_waits_no_more(live, path):
             client.half_close()
     now = wait_until_free(live)["counters"]
     assert (now["lost"], now["errors"]) == (before["lost"] + 3, before["errors"])
-    for name, (_, client) in clients.items():
-        if "await" in path:
-            assert wait_for_note(live, name, "ended")
-            assert "found" not in notes(live, name)
+    for _, client in clients.values():
         client.socket.close()
 
 
@@ -228,17 +241,15 @@ def test_hooks_see_the_answer_of_a_poll(start_server):
 
 def test_stop_answers_who_waits(start_server):
     server = start_server(script=LIVE, heapsize="16m")
-    with Client(server) as poll, Client(server) as task:
+    with Client(server) as poll:
         poll.send(request("GET /feed/stop/poll?wait=30"))
-        task.send(request("GET /feed/stop-task/await?wait_ms=30000"))
-        wait_until(lambda: state(server)["watchers"] == 2, "both wait")
+        wait_until_waiting(server)
         began = time.monotonic()
         stop(server)
         assert poll.read().status == 204
         assert poll.rest() == b""
         assert server.process.wait(10) == 0
         assert time.monotonic() - began < 10
-    assert server.output().count("ended\n") == 1
 
 
 @pytest.mark.interpreters("amd64")

@@ -15,7 +15,7 @@ CONTENT = random.Random(3).randbytes(100_000)
 @pytest.fixture
 def files(server):
     """Return a client of the server, below /files/; what it made is gone afterwards."""
-    with httpx.Client(base_url=server.url + "files/", timeout=10) as client:
+    with httpx.Client(base_url=server.url + "files/", timeout=120) as client:
         yield client
     for path in sorted((server.data / "files").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -27,6 +27,36 @@ def stored(server):
         return {str(path.relative_to(folder)) for path in folder.rglob("*")}
     except FileNotFoundError:
         return stored(server)  # one went while it was looked at
+
+
+@pytest.mark.interpreters("cpython", "amd64", "i386")
+def test_every_file_is_listed_however_many(start_server):
+    """With 40 KB of heap to spare, beyond what 200 files would take as one text."""
+    server = start_server(heapsize="400k")
+    assert httpx.get(server.url + "api/files").json()["files"] == []
+    names = [f"folder {number % 7}/a file with quite a long name, number {number:03}.txt" for number in range(405)]
+    for name in names:
+        path = server.data / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 5)
+    for _ in range(3):
+        answer = httpx.get(server.url + "api/files", timeout=30)
+        assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
+        listed = answer.json()
+        assert listed["files"] == [{"name": name, "size": 5} for name in sorted(names)]
+        assert listed["more"] is False and listed["free_bytes"] > 0
+
+
+@pytest.mark.interpreters("amd64", "i386")
+def test_list_says_where_there_are_more_than_the_memory_holds(start_server):
+    server = start_server(heapsize="400k")
+    folder = server.data / "files"
+    folder.mkdir(parents=True)
+    for number in range(5000):
+        (folder / f"{number:05} {'x' * 60}").touch()
+    listed = httpx.get(server.url + "api/files", timeout=60).json()
+    assert listed["more"] is True and 20 < len(listed["files"]) < 5000
+    assert httpx.get(server.url + "healthz").status_code == 200
 
 
 def test_file_comes_back_as_it_was_put(files, server):

@@ -27,11 +27,14 @@ from host_tests.emulated_board import EmulatedBoard
 from host_tests.emulated_rom import FLASH_BYTES, KINDS, Rom
 from host_tests.esp_image import BOOTS_FROM, app_version, make_image
 from host_tests.serial_lines import PtyLine, TcpLine
-from tools import ROOT, __main__, chip, devices, flash, images, ports
+from tools import ROOT, __main__, chip, devices, flash, images, listing, ports
+from tools import image as builder
 from tools.board import Board
 from tools.console import Failure
 
 CHIPS = sorted(KINDS)
+# One of each way to tell which chip it is, and of each processor.
+KINDS_OF_CHIPS = ("ESP32", "ESP32-S3", "ESP32-C3")
 # Where MicroPython keeps its file system.
 FILES_AT = 0x200000
 FILES = b"settings and data" * 100
@@ -40,7 +43,7 @@ FILES = b"settings and data" * 100
 def run(*args):
     """Run the command as a shell would; return a CompletedProcess."""
     command = [sys.executable, "-m", "tools", "flash", *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture
@@ -77,14 +80,14 @@ def assert_flash(rom, content, beside=b""):
 
 
 @pytest.mark.parametrize("name", CHIPS)
-def test_image_is_written_and_its_prompt_answers(name, tmp_path):
+def test_image_is_written_and_its_prompt_answers(name, tmp_path, capsys):
     path, content = image_file(tmp_path, name, version="1.29.0")
     with PtyLine(Rom(name)) as line:
-        done = run("--port", line.name, "--image", path)
-    assert (done.returncode, line.rom.started) == (0, 1), done
-    machine = name.replace("-", "")
-    assert done.stdout == f"{line.name}: MicroPython 1.29.0 runs on Generic {machine} module with {machine}.\n"
-    assert "\x1b" not in done.stdout + done.stderr
+        status = __main__.main(["flash", "--port", line.name, "--image", str(path)])
+    assert (status, line.rom.started) == (0, 1)
+    machine, printed = name.replace("-", ""), capsys.readouterr()
+    assert printed.out == f"{line.name}: MicroPython 1.29.0 runs on Generic {machine} module with {machine}.\n"
+    assert "\x1b" not in printed.out + printed.err
     assert_flash(line.rom, content)
 
 
@@ -149,7 +152,7 @@ def test_esptools_helper_is_what_runs_on_the_chip():
         assert line.rom.ram == {helper.text_start: helper.text, helper.data_start: bytes(helper.data)}
 
 
-@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("name", KINDS_OF_CHIPS)
 @pytest.mark.parametrize("options", [[], ["--no-stub"]], ids=["helper", "rom"])
 def test_emulation_satisfies_esptools_own_command_line(name, options, tmp_path):
     """With its helper, and with the chip's ROM alone; compressed, so that every flash command is used."""
@@ -159,7 +162,7 @@ def test_emulation_satisfies_esptools_own_command_line(name, options, tmp_path):
     def esptool(*args):
         with PtyLine(rom) as line:
             command = [sys.executable, "-m", "esptool", "--port", line.name, *options, *map(str, args)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -180,7 +183,7 @@ def test_emulation_satisfies_esptools_own_command_line(name, options, tmp_path):
 def test_progress_ends_with_all_bytes():
     steps = []
     with PtyLine(Rom("ESP32")) as line, chip.connect(line.name) as found:
-        found.write(make_image("ESP32"), False, lambda sent, total: steps.append((sent, total)))
+        found.write(0x1000, make_image("ESP32"), False, lambda sent, total: steps.append((sent, total)))
     assert steps == sorted(steps)
     assert len(steps) > 1 and steps[-1][0] == steps[-1][1]
 
@@ -295,7 +298,7 @@ def test_images_of_the_tests_are_sound_to_esptool(tmp_path):
     (tmp_path / "app.bin").write_bytes(content[0x10000 - BOOTS_FROM[name] :])
     for file in (path, tmp_path / "app.bin"):
         command = [sys.executable, "-m", "esptool", "image-info", str(file)]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        said = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
         assert f"Detected image type: {name}" in said
         assert said.count("(valid)") == 2, said
     assert "Project name: micropython" in said and "App version: v1.29.0" in said
@@ -469,8 +472,8 @@ def test_board_that_falls_silent_while_written_is_one_line(tmp_path):
 
 def test_table_pins_one_version_for_every_supported_chip():
     table = images.table()
-    assert {row["chip"] for row in table["images"]} == {"ESP32", "ESP32-S2", "ESP32-S3", "ESP32-C3", "ESP32-C6"}
-    assert table["folder"].startswith("https://")
+    assert [row["chip"] for row in table["images"]] == list(listing.CHIPS)
+    assert table["folder"] == listing.FOLDER
     for row in table["images"]:
         assert row["board"] == row["chip"].replace("ESP32", "ESP32_GENERIC").replace("-", "_")
         assert row["file"].startswith(row["board"] + "-20") and row["file"].endswith(f"-v{table['version']}.bin")
@@ -509,6 +512,8 @@ def pinned(monkeypatch, tmp_path):
     """A function that pins an image at an address; the cache is empty."""
     monkeypatch.setattr(images, "TABLE", tmp_path / "images.json")
     monkeypatch.setattr(images, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(images, "OURS", tmp_path / "ours")
+    monkeypatch.setattr(images, "RELEASED", tmp_path / "released")
 
     def pin(folder, content, sha256=True):
         digest = hashlib.sha256(content).hexdigest() if sha256 else None
@@ -574,3 +579,132 @@ def test_chip_without_an_image_is_told(pinned):
     pinned("http://127.0.0.1:1/", b"content")
     with pytest.raises(Failure, match="No MicroPython image is known for the ESP32-P4"):
         images.get("ESP32-P4")
+
+
+# -- images of ours
+
+
+def put_image(folder, content, chip="ESP32-C3"):
+    """Put an image of ours with its row into a folder, as `tools image` does; return the row."""
+    board = f"LIMPET_{chip.replace('-', '_')}"
+    row = {"chip": chip, "board": board, "file": f"{board}.bin", "bytes": len(content)}
+    row.update(sha256=hashlib.sha256(content).hexdigest(), micropython="1.29.0", limpet="0.1.0", tree="0" * 64)
+    folder.mkdir(exist_ok=True)
+    (folder / row["file"]).write_bytes(content)
+    (folder / f"{board}.json").write_text(json.dumps(row))
+    return row
+
+
+def test_image_that_was_built_here_is_flashed_before_any_other(pinned, capsys):
+    content = make_image("ESP32-C3", version="1.29.0", app_bytes=2000)
+    pinned("http://127.0.0.1:1/", b"MicroPython's own")
+    put_image(images.OURS, content)
+    put_image(images.RELEASED, make_image("ESP32-C3", app_bytes=4000))
+    with PtyLine(Rom("ESP32-C3")) as line:
+        done = flash.flash(line.name)
+        assert_flash(line.rom, content)
+    assert done["image"] == str(images.OURS / "LIMPET_ESP32_C3.bin")
+    assert "MicroPython's own" not in capsys.readouterr().err
+
+
+def test_image_of_another_chip_is_not_taken_and_the_stock_ones_limits_are_said(pinned, capsys):
+    content = make_image("ESP32-C3")
+    with site(content) as (address, asked):
+        pinned(address, content)
+        put_image(images.OURS, make_image("ESP32"), "ESP32")
+        with PtyLine(Rom("ESP32-C3")) as line:
+            assert flash.flash(line.name)["image"] == str(images.CACHE / "B.bin")
+    assert asked == ["/firmware/B.bin"]
+    said = [line for line in capsys.readouterr().err.splitlines() if "MicroPython's own" in line]
+    # Of the chips in the table, those that have a board.
+    assert said == [flash.STOCK.format(chip="ESP32-C3", ours=", ".join(builder.chips()))]
+    assert "one part after the other" in said[0] and "tools image`, for ESP32-C3)" in said[0]
+
+
+def test_damaged_image_of_ours_is_refused(pinned):
+    pinned("http://127.0.0.1:1/", b"content")
+    put_image(images.OURS, make_image("ESP32-C3"))
+    (images.OURS / "LIMPET_ESP32_C3.bin").write_bytes(b"half of it")
+    with pytest.raises(Failure, match="is not what its row says: build it anew"):
+        images.ours("ESP32-C3")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"chip": "ESP32-C3", "sha256": "12", "bytes": 3}'])
+def test_row_that_is_none_is_no_image(pinned, text):
+    pinned("http://127.0.0.1:1/", b"content")
+    images.OURS.mkdir()
+    (images.OURS / "LIMPET_ESP32_C3.json").write_text(text)
+    assert images.ours("ESP32-C3") is None
+
+
+class Release:
+    """A release with files, served; `asked` has the paths that were asked for."""
+
+    def __init__(self, monkeypatch):
+        self.files, self.asked = {}, []
+        release = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                release.asked.append(self.path)
+                content = release.files.get(self.path[1:])
+                self.send_response(404 if content is None else 200)
+                self.end_headers()
+                self.wfile.write(content or b"")
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setattr(images, "RELEASE", f"http://127.0.0.1:{self.server.server_port}/")
+
+    def put(self, content, folder):
+        put_image(folder, content)
+        self.files = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture
+def release(monkeypatch):
+    running = Release(monkeypatch)
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+def test_released_image_is_downloaded_once_and_again_when_there_is_a_newer_one(pinned, release, tmp_path):
+    pinned("http://127.0.0.1:1/", b"content")
+    content = make_image("ESP32-C3")
+    release.put(content, tmp_path / "one")
+    for _ in range(2):
+        assert images.ours("ESP32-C3").read_bytes() == content
+    names = ["/LIMPET_ESP32_C3.json", "/LIMPET_ESP32_C3.bin"]
+    assert release.asked == [*names, names[0]]
+    newer = make_image("ESP32-C3", version="1.30.0")
+    release.put(newer, tmp_path / "two")
+    assert images.ours("ESP32-C3").read_bytes() == newer
+
+
+def test_released_image_is_there_without_a_network_once_it_was_fetched(pinned, release, tmp_path, monkeypatch, capsys):
+    pinned("http://127.0.0.1:1/", b"content")
+    content = make_image("ESP32-C3")
+    release.put(content, tmp_path / "one")
+    images.ours("ESP32-C3")
+    monkeypatch.setattr(images, "RELEASE", "http://127.0.0.1:1/")
+    assert images.ours("ESP32-C3").read_bytes() == content
+    assert "No look at http://127.0.0.1:1/LIMPET_ESP32_C3.json" in capsys.readouterr().err
+
+
+def test_release_that_sends_something_else_than_its_row_says_is_not_kept(pinned, release, tmp_path):
+    pinned("http://127.0.0.1:1/", b"content")
+    release.put(make_image("ESP32-C3"), tmp_path / "one")
+    release.files["LIMPET_ESP32_C3.bin"] = b"something else"
+    with pytest.raises(Failure, match="sent something else than what is on record"):
+        images.ours("ESP32-C3")
+    assert [file.name for file in images.RELEASED.iterdir()] == ["LIMPET_ESP32_C3.json"]
+
+
+def test_without_a_release_and_without_a_build_there_is_none(pinned, release):
+    pinned("http://127.0.0.1:1/", b"content")
+    assert images.ours("ESP32-C3") is None
+    assert release.asked == ["/LIMPET_ESP32_C3.json"]

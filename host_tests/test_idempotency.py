@@ -30,15 +30,16 @@ from firmware.http.errors import HTTPError
 class Server:
     clock = 1
 
-class Source:
-    server = Server
-
 class Request:
-    _source = Source
+    slot = None
     client = "127.0.0.1"
     method = "POST"
     target = b"/things"
     query = b""
+
+    @property
+    def clock(self):
+        return Server.clock
 
     def __init__(self, number):
         self.key = b'"%d"' % number

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.features.log import RING_BYTES, Log
-from firmware.features.logline import MAX_LINE_BYTES, escape, hide_secrets
+from firmware.features.log import MAX_LINE_BYTES, RING_BYTES, Log, escape
+from firmware.features.logfeed import Lines
+from firmware.features.logline import hide_secrets
 from host_tests.servers import SOCKET_TIMEOUT_S, Server
 from host_tests.test_connection import Client, answers, ask, request
 from host_tests.test_listener import wait_until
@@ -21,16 +22,28 @@ WATCHED = "host_tests/apps/watched.py"
 TEN_THOUSAND = """
 import gc
 from firmware.features.log import Log
+from firmware.http.parser import new_marks, scan
 
-class Source:
-    marks = [0] * 16  # of a method that is nobody's: its line is put together
+class Server:
+    out = bytearray(400)
+
+class Slot:
+    server = Server
+    buffer = bytearray(b"GET /things?token=abc&a=1 HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+    marks = new_marks(100, 4)
+
+    @staticmethod
+    def address():
+        return "10.0.0.1"
+
+scan(Slot.buffer, 0, len(Slot.buffer), Slot.marks)
 
 class Request:
-    _source = Source
+    slot = Slot
+    client = "10.0.0.1"
     began = 0
     method = "GET"
     query = b"token=abc&a=1"
-    client = "10.0.0.1"
     is_quiet = False
 
     def __init__(self, number):
@@ -41,11 +54,20 @@ class Response:
     status = 200
     sent = 100
 
+class App:
+    def before(self, hook):
+        pass
+
+    def done(self, hook):
+        self.note = hook
+
 log = Log(lambda: 7)
+app = App()
+log.attach(app)
 
 def serve(first, last):
     for number in range(first, last):
-        log._note(Request(number), Response)
+        app.note(Request(number), Response)
     gc.collect()
     return gc.mem_alloc()
 
@@ -151,18 +173,19 @@ def test_ring_holds_the_newest_lines_that_fit(size, lines, since):
         if need + sum(other for _, other in held) > size:
             break
         held.insert(0, (line, need))
-    assert [log.value(number)["text"] for number in log.newer(0)] == [line for line, _ in held]
-    assert log.last == len(kept) and log.first == len(kept) - len(held) + 1
-    told = "".join(log._answer_since(since).body).splitlines()
+    lines = Lines(log)
+    assert [lines.value(number)["text"] for number in lines.newer(0)] == [line for line, _ in held]
+    assert lines.last == len(kept) and lines.first == len(kept) - len(held) + 1
+    told = "".join(lines.answer_since(since).body).splitlines()
     numbers = [json.loads(line).get("number") for line in told]
-    assert [number for number in numbers if number] == list(log.newer(since))
+    assert [number for number in numbers if number] == list(lines.newer(since))
 
 
 def test_lines_that_go_while_they_are_read_are_told():
     log = Log(lambda: 7, 4096)
     for number in range(40):
         log.info(f"line {number}")
-    chunks = log._answer_since(0).body
+    chunks = Lines(log).answer_since(0).body
     told = next(chunks)
     for number in range(400):
         log.info(f"line {number}")
@@ -203,6 +226,14 @@ def test_every_request_leaves_a_line(watched, since, line, status, size):
     assert sent == f"{len(answer.body) if size is None else size} B"
     assert entry["level"] == ("error" if status >= 500 else "info")
     assert type(entry["uptime_s"]) is int
+
+
+@pytest.mark.parametrize("version, host", [("1.1", "Host: other\r\n"), ("1.0", "")])
+def test_absolute_target_leaves_its_path(watched, since, version, host):
+    """What asks by a whole URL, a proxy, asks for the same; its host is the one that counts."""
+    watched.raw(f"GET http://limpet.local/text HTTP/{version}\r\n{host}Connection: close\r\n\r\n".encode())
+    (text,) = texts(watched, since, 1)
+    assert text.split()[:3] == ["GET", "/text", "200"]
 
 
 def test_requests_of_a_connection_leave_their_lines_in_order(watched, since):
@@ -401,30 +432,7 @@ def test_whole_ring_is_read(watched):
     assert lines[0]["number"] == lost["lost"] + 1
 
 
-# -- crashes
-
-
-def test_crash_is_kept_over_a_restart(start_server):
-    server = start_server(script=WATCHED)
-    assert json.loads(ask(server, "GET /crash").body) == {"crash": None}
-    text = "Traceback:\n" + "x" * 3000 + "\nValueError: ü\x1b"
-    assert ask(server, "POST /crash", body=text.encode()).status == 204
-    kept = json.loads(ask(server, "GET /crash").body)["crash"]
-    assert re.fullmatch(r"after \d+ s: x+\nValueError: ü\x1b", kept) and len(kept) < 1100
-    line = [line for line in read(server) if line["level"] == "error"][0]
-    assert line["text"].startswith("crash ") and line["text"].endswith("x\\x0aValueError: ü\\x1b")
-    server.stop()
-    again = start_server(script=WATCHED, data=server.data)
-    assert json.loads(ask(again, "GET /crash").body) == {"crash": kept}
-    (line,) = [line for line in read(again) if line["number"] == 1]
-    assert (line["level"], line["text"]) == ("warning", "last crash " + escape(kept[-160:]).decode())
-
-
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"text": 5}', b'{"text": null}', b"{}"])
-def test_damaged_crash_file_is_no_crash(start_server, tmp_path, content):
-    (tmp_path / "crash.json").write_bytes(content)
-    server = start_server(script=WATCHED, data=tmp_path)
-    assert json.loads(ask(server, "GET /crash").body) == {"crash": None}
+# -- memory
 
 
 def test_ten_thousand_lines_leave_the_heap_where_it_was(micropython):

@@ -51,6 +51,15 @@ def open_poll(server, name):
     return client
 
 
+def open_busy(server, count):
+    """Return clients whose requests are being answered, until somebody opens the doors busy0, busy1, ..."""
+    clients = [Client(server) for _ in range(count)]
+    for number, client in enumerate(clients):
+        client.send(request(f"PUT /put/slow/busy{number}", body=b"hello"))
+        time.sleep(0.05)
+    return clients
+
+
 def fill(server):
     """Take all four places in four ways but none that can be made to give it back."""
     opened = [open_stream(server, "one"), open_events(server, "two"), open_websocket(server, "three")]
@@ -133,16 +142,14 @@ def test_longest_waiting_poll_gives_its_place(small):
 
 def test_poll_gives_its_slot_when_all_are_taken(small):
     clients = [open_stream(small, "one"), open_poll(small, "two"), open_events(small, "three")]
-    busy = [Client(small) for _ in range(3)]
-    for client in busy:
-        client.send(b"GET /json HTTP/1.1\r\n")
+    busy = open_busy(small, 3)
     # Nobody is idle: the long poll is answered, and its slot serves who comes.
     with Client(small) as new:
         assert new.is_open()
         assert clients[1].read().status == 204
         assert clients[1].rest() == b""
-        for client in busy:
-            client.send(b"Host: x\r\n\r\n")
+        for number, client in enumerate(busy):
+            assert new.ask(f"GET /open/busy{number}").status == 200
             assert client.read().status == 200
         now = json.loads(new.ask("GET /state").body)
         assert (now["live"], now["counters"]["evicted"], now["counters"]["refused"]) == (2, 1, 0)
@@ -168,20 +175,21 @@ def test_idle_client_makes_room_before_a_poll_does(small):
 
 def test_stream_and_websocket_are_never_evicted(small):
     clients = fill(small)
-    busy = [Client(small) for _ in range(2)]
-    for client in busy:
-        client.send(b"GET /json HTTP/1.1\r\n")
-        time.sleep(0.05)
-    for _ in range(3):
-        with Client(small) as refused:
-            refused.send(request("GET /json"))
-            answer = refused.read()
-            assert answer.status == 503
-            assert int(answer.header("retry-after")) > 0
-    busy[0].send(b"Host: x\r\n\r\n")
-    assert busy[0].read().status == 200
+    busy = open_busy(small, 2)
+    refused = [Client(small) for _ in range(3)]
+    for client in refused:
+        client.send(request("GET /json"))
+    for client in refused:
+        answer = client.read()
+        assert answer.status == 503
+        assert int(answer.header("retry-after")) > 0
+        client.socket.close()
     clients[2].send(text(b"still there"))
     assert clients[2].frame() == (TEXT, b"still there")
+    clients.pop().reset()
+    with Client(small) as new:
+        assert new.ask("GET /open/busy0").status == 200
+    assert busy[0].read().status == 200
     for client in clients + busy:
         client.reset()
     wait_until_free(small)
@@ -266,7 +274,7 @@ def test_messages_leave_nothing_in_memory(live):
 def test_long_download_leaves_nothing_in_memory(live, tmp_path):
     def download(size):
         out = tmp_path / "out"
-        subprocess.run(["curl", "-sSf", "-o", out, f"{live.url}stream/blocks/{size}"], check=True, timeout=30)
+        subprocess.run(["curl", "-sSf", "-o", out, f"{live.url}stream/blocks/{size}"], check=True, timeout=120)
         assert out.read_bytes() == b"".join(pattern(size))
 
     download(5000)

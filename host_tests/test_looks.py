@@ -17,6 +17,12 @@ WATCH_SHIFTS = (
     " if (!entry.hadRecentInput) window.moved += entry.value; })).observe({type: 'layout-shift', buffered: true});"
 )
 MAX_SHIFT = 0.02
+# What has words that its own edge hides.
+CUT = (
+    "[...document.querySelectorAll('header *, nav *, section:not([hidden]) *')].filter((one) => one.clientWidth &&"
+    " getComputedStyle(one).overflowX === 'hidden' && one.scrollWidth > one.clientWidth + 1)"
+    ".map((one) => one.outerHTML)"
+)
 
 
 def width_left(page):
@@ -79,6 +85,7 @@ def test_every_page_is_accessible_and_fits(server, browser, width, scheme):
             expect(page.locator("#uptime")).not_to_have_text("–")
         page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
         assert width_left(page) <= 0, name
+        assert page.evaluate(CUT) == [], name
         # Two of four look at both schemes and both widths: it takes a while.
         if (width, scheme) in (("phone", "light"), ("desktop", "dark")):
             expect_accessible(page, name)
@@ -112,11 +119,14 @@ def test_question_and_login_are_accessible(start_server, browser, scheme):
     expect_accessible(page, "form in a list")
     page.goto(f"{server.url}#/settings")
     page.get_by_label("New password").fill("correct horse")
-    page.get_by_role("button", name="Set").click()
+    page.get_by_role("button", name="Set", exact=True).click()
     page.get_by_role("button", name="Log out").click()
-    page.get_by_label("Password", exact=True).fill("wrong")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in").first.click()
+    dialog = page.get_by_role("dialog", name="Log in")
+    dialog.get_by_label("Password", exact=True).fill("wrong")
+    dialog.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("The password is wrong.")).to_be_visible()
+    page.get_by_text("Forgotten password?").click()
     expect_accessible(page, "log-in")
     browser.forgive("401")
 
@@ -148,6 +158,15 @@ def test_values_of_a_board_are_drawn(server, browser):
         expect(page.get_by_role("img", name=words)).not_to_have_count(0)
         points = page.locator(f"#{tile} path").nth(1).get_attribute("d")
         assert len(points.split("L")) == (7 if tile == "rate" else 8)
+    rssi = page.locator("#rssi")
+    assert rssi.locator(".plot span").all_text_contents() == ["-58", "-68", "20 s ago", "now"]
+    # The newest stands at 97 of 100, and 20 seconds are as wide as that: this is some 3 seconds before.
+    box = rssi.locator(".plot").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * (97 - 3 * 97 / 20) / 100, box["y"] + 10)
+    expect(rssi.locator(".value")).to_have_text("-65 dBm")
+    expect(rssi.locator(".range")).to_have_text("3 s before")
+    page.mouse.move(0, 0)
+    expect(rssi.locator(".value")).to_have_text("-68 dBm")
     page.close()  # it would go on asking
     browser.forgive("api/events|ERR_FAILED")
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
 from host_tests.servers import HOST, STOP_TIMEOUT_S, Interpreter, Server, free_port, read_response
@@ -45,6 +46,22 @@ def test_address_is_printed_once_it_listens(start_server):
 
 
 @ALL
+def test_nobody_else_on_this_machine_reads_the_data(start_server, tmp_path):
+    """In a folder that is made, and in one that others made."""
+    for data in (tmp_path / "a" / "new", tmp_path / "old"):
+        data.mkdir(0o755, parents=True)
+        if data.name == "new":
+            data.rmdir()
+        server = start_server(data=data)
+        httpx.put(server.url + "api/settings", json={"hostname": "pool"}).raise_for_status()
+        httpx.put(server.url + "files/folder/a.txt", content=b"a").raise_for_status()
+        server.stop()
+        assert data.stat().st_mode & 0o777 == 0o700
+        for path in data.rglob("*"):
+            assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+@ALL
 def test_defaults_work_from_any_folder(server_interpreter, tmp_path):
     """The shortest command: no options but the port, no environment, data in `.board` here."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MICROPYPATH", "PYTHONPATH")}
@@ -67,7 +84,7 @@ def test_defaults_work_from_any_folder(server_interpreter, tmp_path):
             assert read_response(client).status == 200
         assert (tmp_path / ".board" / "users.json").exists()
         process.terminate()
-        assert process.communicate(timeout=20)[0] == "stopped\n"
+        assert process.communicate(timeout=120)[0] == "stopped\n"
         assert process.returncode == 0
     finally:
         process.kill()

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.http import dates, parser
+from firmware.http import dates, errors, parser
 from firmware.http import request as requests
 from firmware.http import response as responses
 from firmware.http.errors import HTTPError
+from firmware.http.reasons import REASONS
 from host_tests.servers import FIELD
 from host_tests.test_parser import Fenced, heads, tokens, values
+from host_tests.vectors import layout
 from host_tests.vectors import message as vectors
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())
@@ -58,7 +60,7 @@ def test_framing_is_settled_or_refused(raw):
     source = type("Source", (), {"view": memoryview(raw), "marks": marks, "peer": None})()
     request = requests.Request(source)
     try:
-        body = request.frame(marks[parser.FLAGS])
+        body = request.frame(marks[layout.FLAGS])
     except HTTPError as error:
         assert error.status in (400, 413, 417, 501)
         return
@@ -149,3 +151,8 @@ def test_json_is_parsed_once():
     request.body = b"null"
     assert request.json is None
     assert request.json is None
+
+
+def test_everyday_phrases_are_the_registry_s():
+    lines = errors._EVERYDAY.split(b"\n")[:-1]
+    assert lines and set(lines) <= set(REASONS.split(b"\n"))

@@ -181,6 +181,9 @@ class FakeServer:
 class FakeApp:
     server = FakeServer
 
+    def root():
+        return FakeApp
+
 
 def text_of(heap=None, **gauges):
     metrics = Metrics(FakeApp)

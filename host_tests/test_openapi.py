@@ -10,15 +10,19 @@ import sys
 import pytest
 
 from firmware import VERSION
+from firmware.board import schema
+from firmware.features import ROLES, feed, tokens
+from firmware.site import users
 from tools import ROOT
 
 FILE = ROOT / "firmware" / "site" / "www" / "openapi.json"
 DOCUMENT = json.loads(FILE.read_text(encoding="utf-8"))
 METHODS = ("get", "put", "post", "patch", "delete")
 
-# Where routes are, and what is no part of the API: the setup page, the pages of safe mode, what `update` speaks.
+# Where routes are, and what is no part of the API: the setup page, the pages of safe mode, what `update` speaks; and
+# what describes itself where there is a project.
 SOURCES = [*sorted((ROOT / "firmware" / "site").glob("*.py")), ROOT / "firmware" / "features" / "login.py"]
-OTHERS = ("setup.py", "safe.py", "update.py")
+OTHERS = ("setup.py", "safe.py", "update.py", "own.py")
 
 # The stream has no end, the restart ends the server, and a password closes it to the requests that follow.
 LEFT_OUT = ("/api/events", "/api/restart", "/api/password")
@@ -57,6 +61,49 @@ def test_version_is_the_firmwares():
     assert DOCUMENT["info"]["version"] == VERSION
 
 
+def test_bounds_are_those_of_the_code():
+    """One fact, one source: what a schema says is what the code refuses beyond."""
+    person = DOCUMENT["components"]["schemas"]["Person"]["properties"]
+    assert (person["name"]["minLength"], person["name"]["maxLength"]) == (1, users.MAX_NAME)
+    assert (person["email"]["minLength"], person["email"]["maxLength"]) == (users.MIN_EMAIL, users.MAX_EMAIL)
+    token = DOCUMENT["components"]["schemas"]["TokenName"]["pattern"]
+    assert token == "^[A-Za-z0-9_-]{1,%d}$" % tokens.MAX_NAME
+    letters = {chr(code) for code in range(128) if tokens.is_name(chr(code))}
+    assert letters == {chr(code) for code in range(128) if re.fullmatch(token, chr(code))}
+    pin = DOCUMENT["components"]["schemas"]["Pin"]["properties"]
+    assert tuple(pin["mode"]["enum"]) == schema._PIN["mode"][2:]
+    assert DOCUMENT["components"]["parameters"]["wait"]["schema"]["maximum"] == feed.MAX_WAIT_S
+    roles = set()
+    for text in re.findall(r'"enum": (\[[^]]*\])', FILE.read_text()):
+        if "admin" in text:
+            roles.add(tuple(json.loads(text)))
+    assert roles <= {tuple(ROLES)}
+
+
+def test_settings_are_those_of_the_code():
+    """Each has its schema, with the same default and bounds, and a title where the page makes a field of it."""
+    told = DOCUMENT["components"]["schemas"]["Settings"]
+
+    def compare(rows, properties, path=""):
+        assert set(rows) == set(properties), path
+        for name, row in rows.items():
+            place, found = f"{path}{name}", properties[name]
+            row, *more = row if type(row) is tuple else (row,)
+            if type(row) is dict:
+                compare(row, found["properties"], f"{place}.")
+            elif row is int or row is schema._check_off or row is schema._check_after:
+                assert found.get("default", more[0]) == more[0], place
+                least = found["anyOf"][1]["minimum"] if row is schema._check_off else found["minimum"]
+                assert [least, found["maximum"]] == more[-2:], place
+            elif type(row) is list:
+                assert found["maxItems"] == more[1], place
+                if type(row[0]) is dict:
+                    compare(row[0], found["items"]["properties"], f"{place}.")
+            assert found.get("title") or path == "pins.gpio." or place in ("admin", "pins.gpio"), place
+
+    compare(schema.SCHEMA, told["properties"])
+
+
 def test_every_route_is_described():
     routes = set()
     for source in SOURCES:
@@ -64,6 +111,8 @@ def test_every_route_is_described():
             for method, path in re.findall(r'@\w+\.(get|put|post|patch|delete)\(\s*"([^"]+)"', source.read_text()):
                 routes.add((method, re.sub(r"<(?:\w+:)?\w+>", "{}", path)))
     assert len(routes) > 20
+    # For people: the way home.
+    routes -= {("get", "/board"), ("get", "/board/")}
     described = {
         (method, re.sub(r"\{\w+\}", "{}", path))
         for path, item in DOCUMENT["paths"].items()
@@ -117,7 +166,6 @@ def test_schemathesis_finds_no_violation(described, tmp_path):
     run(described, tmp_path, "--phases", "fuzzing", "--max-examples", "5")
 
 
-@pytest.mark.timeout(300)  # a minute on an idle machine
 @pytest.mark.interpreters("amd64")
 def test_schemathesis_finds_no_violation_in_any_corner(described, tmp_path):
     # The corners of a file's name are many, take long, and are test_files.py's.

@@ -1,14 +1,14 @@
-"""Writes from pages of other sites, plain forms, and names that are not the board's."""
-
-import re
+"""Writes from pages of other sites and names that are not the board's."""
 
 import pytest
+import websockets.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.sync.client import connect
 
-from firmware.features import origins
+from firmware.features import hosts, origins
 from host_tests.servers import Server
-from host_tests.test_auth import ADMIN, GUARDED, client, guarded, log_in  # noqa: F401 - a fixture
+from host_tests.test_auth import ADMIN, GUARDED, client, guarded, log_in, tokens  # noqa: F401 - fixtures
 from host_tests.test_connection import Client, ask
 from host_tests.vectors import heads
 from host_tests.vectors import origins as vectors
@@ -46,9 +46,9 @@ def all_well(host):
 
 @given(HOSTS)
 def test_any_host_has_a_name(host):
-    name = origins.host_name(host)
+    name = hosts.host_name(host)
     assert name in host.lower()
-    assert not origins._is_known(name, ("limpet.local",)) or name in ("limpet.local",) or origins.is_address(name)
+    assert not hosts._is_known(name, ("limpet.local",)) or name in ("limpet.local",) or hosts.is_address(name)
 
 
 # -- writes
@@ -73,43 +73,49 @@ def test_write_from_another_site_is_refused(guarded, fields, path):  # noqa: F81
         assert http.request("OPTIONS", "/value", headers=fields).status_code == 204
 
 
+ANYWHERE = ["capacitor://localhost", "file://", "null", "http://evil.example"]
+
+
+@pytest.mark.parametrize("origin", ANYWHERE)
+def test_token_counts_wherever_its_request_comes_from(guarded, tokens, origin):  # noqa: F811
+    """RFC 6454 8.3: no browser sends it by itself."""
+    fields = {"Origin": origin, "Sec-Fetch-Site": "cross-site"}
+    with client(guarded, headers=fields) as http:
+        answer = http.put("/value", headers={"Authorization": "bearer " + tokens["write"]})
+        assert answer.json() == {"by": "the-write", "role": "write", "how": "token"}
+        assert http.put("/value", headers={"Authorization": "Bearer x"}).status_code == 401
+        assert http.put("/value", headers={"Authorization": "Bearer " + tokens["read"]}).status_code == 403
+        # It takes none that is worth something.
+        assert http.put("/value", auth=ADMIN).status_code == 403
+        assert http.put("/value", headers={"Authorization": "Bearerx y"}).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ANYWHERE)
+def test_token_opens_a_websocket_from_anywhere(guarded, tokens, origin):  # noqa: F811
+    address = guarded.url.replace("http", "ws") + "ws"
+    for fields, status in (({}, 401), ({"Authorization": "Bearer x"}, 401)):
+        with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+            connect(address, origin=origin, additional_headers=fields, source_address=("127.0.0.2", 0))
+        assert refused.value.response.status_code == status
+    fields = {"Authorization": "Bearer " + tokens["write"]}
+    with connect(address, origin=origin, additional_headers=fields, source_address=("127.0.0.2", 0)) as socket:
+        socket.send("hello")
+        assert socket.recv() == "the-write: hello"
+
+
+def test_token_from_anywhere_is_nobody_s_while_there_is_no_password(start_server):
+    """On a laptop its own browser may do everything; no page of another site has it do that by a made-up token."""
+    server = start_server("open", script=GUARDED)
+    fields = ("Origin: http://evil.example", "Authorization: Bearer x")
+    for line in ("PUT /value", "POST /setup/wifi", "PUT /api/password"):
+        assert ask(server, line, *fields, "Content-Type: application/json", body=b"{}").status == 403
+
+
 def test_write_from_a_page_of_the_board_is_taken(guarded):  # noqa: F811
     with client(guarded) as http:
         http.headers["Origin"] = guarded.url.rstrip("/")
         assert log_in(http).status_code == 200
         assert http.put("/value").status_code == 200
-
-
-# -- plain forms
-
-
-def token_of(http):
-    """Return the token that the form's page has."""
-    return re.search('value="([0-9a-f]{64})"', http.get("/form").text).group(1)
-
-
-def test_form_takes_its_token(guarded):  # noqa: F811
-    with client(guarded) as http:
-        log_in(http)
-        token = token_of(http)
-        answer = http.post("/form", data={"token": token, "name": "a"})
-        assert (answer.status_code, answer.json()) == (200, {"took": "a"})
-        assert http.post("/form", files={}, data={"token": token, "name": "b"}).json() == {"took": "b"}
-        for wrong in ("", "0" * 64, token[:-1], token + "0", "é"):
-            assert http.post("/form", data={"token": wrong, "name": "a"}).status_code == 403
-        assert http.post("/form", data={"name": "a"}).status_code == 403
-        assert http.post("/form", json={"token": token}).status_code == 415
-
-
-def test_form_s_token_is_of_one_session(guarded):  # noqa: F811
-    with client(guarded) as http, client(guarded) as other:
-        before = token_of(http)
-        assert before == token_of(other)  # of the address, without a session
-        log_in(http)
-        log_in(other)
-        assert len({before, token_of(http), token_of(other)}) == 3
-        for token in (before, token_of(other)):
-            assert http.post("/form", data={"token": token, "name": "a"}).status_code == 403
 
 
 # -- names
@@ -145,6 +151,31 @@ def test_only_the_board_s_own_hosts_are_answered(named, host, words, line):
 
 
 def test_without_a_host_there_is_no_name_to_refuse(named):
+    assert b" 200 OK\r\n" in named.raw(b"GET / HTTP/1.0\r\n\r\n")
+
+
+@pytest.mark.parametrize("version, field", [("1.1", "Host: %s\r\n"), ("1.0", "Host: %s\r\n"), ("1.0", "X: %s\r\n")])
+def test_target_s_own_host_is_the_one_that_is_asked_for(named, version, field):
+    """RFC 9112 3.2.2: whatever Host says."""
+    if named.word == "any-host":
+        return
+    for target, host, status in (
+        ("http://limpet.local/", "evil.example", 200),
+        ("http://limpet.local:8080", "evil.example", 200),
+        ("http://evil.example/", "limpet.local", 421),
+        ("HTTP://evil.example?http://limpet.local/", "limpet.local", 421),
+    ):
+        raw = f"GET {target} HTTP/{version}\r\n{field % host}Connection: close\r\n\r\n"
+        assert f" {status} ".encode() in named.raw(raw.encode())[:13]
+
+
+@pytest.mark.parametrize("host", ["[zz]", "[1]", "[::1::]", "[::1]:80:80"])
+def test_host_that_is_none_is_refused(named, host):
+    for target in ("/", "http://limpet.local/"):
+        for _ in range(2):
+            raw = named.raw(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            assert raw.startswith(b"HTTP/1.1 400 ")
+    # Whoever comes behind it is not taken for it.
     assert b" 200 OK\r\n" in named.raw(b"GET / HTTP/1.0\r\n\r\n")
 
 

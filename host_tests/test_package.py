@@ -31,7 +31,7 @@ print("LIBRARY", listener.__file__)
 def mpremote(*args):
     """Run mpremote; return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "mpremote", *map(str, args)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "mpremote", *map(str, args)], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

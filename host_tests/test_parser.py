@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from firmware.http import parser
 from firmware.http.errors import HTTPError
-from firmware.server import connection, writer
+from firmware.server import connection, receive, slot
 from firmware.server.limits import Limits
+from host_tests.vectors import layout
 from host_tests.vectors import parser as vectors
 
 # Long enough for every test here; vectors try the limits.
@@ -41,10 +42,10 @@ class FencedMarks(Fenced):
     """Marks that may be read and written up to their end, where they are no limits, and hold 16 bits."""
 
     def __init__(self, max_target, max_fields):
-        super().__init__(parser.new_marks(max_target, max_fields), 0, parser.FIELDS + 4 * max_fields)
+        super().__init__(parser.new_marks(max_target, max_fields), 0, layout.FIELDS + 4 * max_fields)
 
     def __setitem__(self, at, value):
-        assert at in self.range and at > parser.MAX_FIELDS, f"writes at {at}, outside of {self.range}"
+        assert at in self.range and at > layout.MAX_FIELDS, f"writes at {at}, outside of {self.range}"
         assert 0 <= value < 0x10000
         self.data[at] = value
 
@@ -228,8 +229,8 @@ def test_h11_reads_the_same(raw):
     _, _, _, flags, fields = vectors.read(raw, marks)
     if {"length", "coding"} & set(flags):
         return  # h11 looks at their values too
-    method = raw[marks[parser.METHOD] : marks[parser.METHOD_END]]
-    target = raw[marks[parser.TARGET] : marks[parser.TARGET_END]]
+    method = raw[marks[layout.METHOD] : marks[layout.METHOD_END]]
+    target = raw[marks[layout.TARGET] : marks[layout.TARGET_END]]
     client = h11.Connection(h11.SERVER)
     client.receive_data(raw[:result].lstrip(b"\r\n"))
     request = client.next_event()
@@ -258,7 +259,8 @@ def test_find_finds_every_field_and_reads_nowhere_else(raw, behind):
 def test_find_scan_and_all_of_allocate_nothing(micropython):
     script = """
 import micropython
-from firmware.http.parser import all_of, find, hash_name, new_marks, scan, TOKEN
+from firmware.http.parser import all_of, find, hash_name, new_marks, scan
+from host_tests.vectors.layout import TOKEN
 good = b"GET /a?b HTTP/1.1|Host: x|Connection: close, x|Content-Length: 5|a: b|A: c||"
 good = bytearray(good.replace(b"|", b"\\r\\n"))
 bad = bytearray(good[:-3] + b"a b: c\\r\\n\\r\\n")
@@ -311,37 +313,32 @@ def test_methods_are_in_the_order_of_their_codes():
 def test_every_flag_has_a_bit_of_its_own():
     bits = [bit for _, bit in vectors._FLAGS]
     assert sorted(bits) == [1 << at for at in range(len(bits))]
-    assert parser.USUAL == parser.MINOR_1
-    assert parser.USUAL_MASK == (
-        parser.MINOR_1
-        | parser.NOT_ORIGIN
-        | parser.CONTENT_LENGTH
-        | parser.TRANSFER_ENCODING
-        | parser.EXPECT
-        | parser.HEAD
+
+
+def test_what_is_not_usual_is_all_that_framing_has_to_settle():
+    assert connection._USUAL == layout.MINOR_1
+    assert connection._USUAL_MASK == (
+        layout.MINOR_1
+        | layout.NOT_ORIGIN
+        | layout.CONTENT_LENGTH
+        | layout.TRANSFER_ENCODING
+        | layout.EXPECT
+        | layout.HEAD
     )
 
 
 def test_marks_have_places_of_their_own():
     places = [
-        parser.MAX_TARGET, parser.MAX_FIELDS, parser.METHOD, parser.METHOD_END, parser.TARGET, parser.PATH_END,
-        parser.TARGET_END, parser.METHOD_CODE, parser.FLAGS, parser.COUNT, parser.FIELDS,
+        layout.MAX_TARGET, layout.MAX_FIELDS, layout.METHOD, layout.METHOD_END, layout.TARGET, layout.PATH_END,
+        layout.TARGET_END, layout.METHOD_CODE, layout.FLAGS, layout.COUNT, layout.FIELDS,
     ]  # fmt: skip
     assert places == list(range(11))
 
 
-def test_copies_of_constants_are_like_the_parser_s():
-    copies = {name: value for name, value in vars(connection).items() if name[0] == "_" and type(value) is int}
-    copies = {name: value for name, value in copies.items() if hasattr(parser, name[1:])}
-    assert copies
-    for name, value in copies.items():
-        assert value == getattr(parser, name[1:]), name
-
-
-def test_what_a_script_waits_for_is_told_apart():
-    wants = [connection.DONE, connection.READ, connection.WRITE, connection.PAUSE, connection.IDLE, connection.NEW]
-    assert len(set(wants)) == len(wants)
-    assert (writer.WRITE, writer.PAUSE) == (connection.WRITE, connection.PAUSE)
+def test_states_of_a_slot_are_told_apart():
+    states = [slot.FREE, slot.NEW, slot.IDLE, slot.BUSY, slot.AWAITING, slot.LIVE, slot.POLL]
+    assert len(set(states)) == len(states)
+    assert receive.CLOSED not in [-status for status in (400, 414, 431, 503, 505)]
 
 
 @pytest.mark.parametrize("name", ["head_bytes", "target_bytes", "fields"])
@@ -349,7 +346,7 @@ def test_limit_that_positions_cannot_hold_is_refused(name):
     limits = Limits()
     setattr(limits, name, 0x10000)
     with pytest.raises(ValueError, match=name):
-        limits.settle()
+        limits.derive()
 
 
 @pytest.mark.parametrize("value", [0, -1, None, "100", 1.5, True])
@@ -357,17 +354,17 @@ def test_limit_that_is_no_positive_number_is_refused(value):
     limits = Limits()
     limits.idle_ms = value
     with pytest.raises(ValueError, match="idle_ms"):
-        limits.settle()
+        limits.derive()
 
 
 def test_greatest_limits_fit_into_marks():
     limits = Limits()
     limits.head_bytes = limits.target_bytes = 0xFE00
-    limits.settle()
+    limits.derive()
     raw = b"GET /" + b"a" * (limits.head_bytes - 40)
     raw += b" HTTP/1.0\r\na: b\r\n\r\n"
     result, marks = scan(raw, limits=(limits.target_bytes, limits.fields))
-    assert result == len(raw) and raw[marks[parser.FIELDS + 2] :] == b"b\r\n\r\n"
+    assert result == len(raw) and raw[marks[layout.FIELDS + 2] :] == b"b\r\n\r\n"
 
 
 def test_errors_of_heads_have_a_status_of_their_own():

@@ -20,7 +20,7 @@ INPUT = 12
 def board(start_server, tmp_path):
     """A client of a server that has PINS."""
     (tmp_path / "config.json").write_text(json.dumps({"pins": {"gpio": PINS}}))
-    with httpx.Client(base_url=start_server(data=tmp_path).url, timeout=10) as client:
+    with httpx.Client(base_url=start_server(data=tmp_path).url, timeout=120) as client:
         yield client
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from firmware.features import headers
+from firmware.features import security_headers
 from host_tests.test_auth import client, guarded  # noqa: F401 - a fixture
 
 PAGE = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "x-frame-options": "DENY",
-    "content-security-policy": headers.POLICY,
+    "content-security-policy": security_headers.POLICY,
 }
 
 
@@ -21,9 +21,10 @@ def policy(text):
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/form", "/static/", "/static/app.js", "/stream/2", "/%ff"])
 def test_page_has_them(guarded, path):  # noqa: F811
     with client(guarded) as http:
+        http.headers["Accept"] = "text/html"
         answer = http.get(path)
         assert {name: answer.headers.get(name) for name in PAGE} == PAGE
-        assert http.head(path).headers["content-security-policy"] == headers.POLICY
+        assert http.head(path).headers["content-security-policy"] == security_headers.POLICY
 
 
 @pytest.mark.parametrize("path", ["/value", "/api/session"])
@@ -52,7 +53,7 @@ def test_file_that_the_client_has_is_not_sent(guarded):  # noqa: F811
 
 
 def test_policy_allows_nothing_inline_and_nobody_else():
-    rules = policy(headers.POLICY)
+    rules = policy(security_headers.POLICY)
     assert rules["default-src"] == ["'self'"]
     assert rules["frame-ancestors"] == rules["object-src"] == rules["base-uri"] == ["'none'"]
-    assert "unsafe" not in headers.POLICY and "script-src" not in rules and "*" not in headers.POLICY
+    assert "unsafe" not in security_headers.POLICY and "script-src" not in rules and "*" not in security_headers.POLICY

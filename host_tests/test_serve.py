@@ -13,8 +13,9 @@ import time
 
 import pytest
 
+from host_tests.conftest import interpreter_named
 from host_tests.servers import HOST, free_port
-from tools import ROOT
+from tools import ROOT, new
 from tools.serve import OPTIONS
 
 WAIT_S = 30
@@ -33,13 +34,13 @@ def project(tmp_path):
 class Serve:
     """The command as a process in a session of its own, as a terminal's; what it prints goes to a file."""
 
-    def __init__(self, project, *args):
+    def __init__(self, project, *args, cwd=None):
         self.port = free_port()
         self._console = project / "console"
         with open(self._console, "wb") as console:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tools", "serve", "--port", str(self.port), *map(str, args)],
-                cwd=project,
+                cwd=cwd or project,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -81,6 +82,16 @@ class Serve:
         except ConnectionRefusedError:
             return False
         return True
+
+
+def test_server_that_is_told_to_restart_is_there_again(project):
+    with Serve(project) as serve:
+        serve.wait_for("http://")
+        with socket.create_connection((HOST, serve.port), 10) as client:
+            client.sendall(b"POST /api/restart HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+            assert b" 202 " in client.recv(1000)
+        serve.wait_for("http://", 2)
+        assert b" 200 " in serve.get().split(b"\r\n")[0] + b" "
 
 
 def test_changed_file_starts_the_server_anew(project):
@@ -147,3 +158,39 @@ def test_option_that_main_refuses_is_wrong_usage(project):
     with Serve(project, "--port", "http") as serve:
         assert serve.process.wait(WAIT_S) == 2
         assert serve.output() == "limpet: --port is a number from 1 to 65535, not http (try --help)\n"
+
+
+# -- a project of one's own
+
+
+@pytest.mark.parametrize("options", [[], ["--micropython"]], ids=["cpython", "micropython"])
+def test_project_is_served_and_started_anew(tmp_path, options):
+    if options:
+        interpreter_named("amd64")
+    folder = tmp_path / "greenhouse"
+    new.make(folder)
+    with Serve(tmp_path, folder, *options, cwd=ROOT) as serve:
+        serve.wait_for("http://")
+        assert b"world" in serve.get("/api/hello")
+        assert (b"micropython" in serve.get("/board/api/status")) is bool(options)
+        assert (folder / ".board").is_dir()
+        app = folder / "app.py"
+        sound = app.read_text()
+        app.write_text(sound.replace("world", "garden"))
+        serve.wait_for("app.py changed: starting anew.\n")
+        serve.wait_for("http://", times=2)
+        assert b"garden" in serve.get("/api/hello")
+        # A page is read at each request.
+        (folder / "www" / "page.js").write_text("changed script")
+        assert b"changed script" in serve.get("/page.js")
+        app.write_text("water()\n")
+        serve.wait_for("limpet: the project is left out: app.py, line 1: NameError")
+        serve.wait_for("http://", times=3)
+        assert b"app.py, line 1: NameError" in serve.get("/")
+        app.write_text(sound)
+        serve.wait_for("http://", times=4)
+        (folder / "lib" / "soil.py").write_text("")
+        serve.wait_for("lib/soil.py changed: starting anew.\n")
+        serve.wait_for("http://", times=5)
+        assert b"world" in serve.get("/api/hello")
+        assert serve.output().count("starting anew") == 4

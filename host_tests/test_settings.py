@@ -5,6 +5,7 @@ import json
 import pytest
 
 from firmware.board import settings
+from firmware.server.limits import Limits
 from host_tests.vectors import settings as vectors
 
 schema = settings._schema()
@@ -26,7 +27,21 @@ FULL = {
     "wifi": {"reset_after_s": 3600},
     "watchdog_s": 60,
 }
+LOST = "pbkdf2-sha256$1$00$" + "0" * 64
 SECRETS = ("password1", "password2", "password3", HASH)
+
+
+def test_every_limit_of_the_server_is_a_setting():
+    limits = {name: value for name, value in vars(Limits).items() if name[0] != "_" and type(value) is int}
+    bounds = schema.SCHEMA["limits"]
+    assert set(bounds) == set(limits)
+    for name, (kind, default, low, high) in bounds.items():
+        assert kind is int and default is None and 0 < low <= high
+        assert name in ("connections", "long_lived") or low <= limits[name] <= high  # a laptop has more
+        for value in (low, high):
+            changed = Limits()
+            setattr(changed, name, value)
+            changed.derive()
 
 
 def run(interpreter, folder, code):
@@ -65,7 +80,7 @@ def write(folder, config=None, good=None):
 
 @pytest.mark.parametrize("case", vectors.CASES, ids=lambda case: case[0])
 def test_vector_holds(case, monkeypatch):
-    monkeypatch.setattr(settings, "storage", None)
+    monkeypatch.setattr(settings, "_config", settings._config)
     vectors.check(case)
 
 
@@ -232,8 +247,8 @@ def test_broken_file_falls_back_to_the_last_good_and_says_so(interpreter, tmp_pa
 def test_reason_names_the_setting(interpreter, tmp_path):
     write(tmp_path, {"ports": {"http": "80"}})
     console, current = load(interpreter, tmp_path)
-    assert console[0].endswith("Something is wrong with ports.http: This is a whole number from 1 to 65535.")
-    assert current == whole({})
+    assert console[0].endswith("Something is wrong with ports.http: Must be a whole number from 1 to 65535.")
+    assert current == whole({"admin": LOST})
 
 
 def test_missing_file_falls_back_to_the_last_good(interpreter, tmp_path):
@@ -242,12 +257,44 @@ def test_missing_file_falls_back_to_the_last_good(interpreter, tmp_path):
     assert load(interpreter, tmp_path) == ([], whole(FULL))
 
 
-def test_two_broken_files_are_the_defaults(interpreter, tmp_path):
-    write(tmp_path, "{", "[")
+@pytest.mark.parametrize("config", ["{", "", "{}", None])
+@pytest.mark.parametrize("good", ["[", "", "{}", None])
+def test_two_broken_files_are_the_defaults_with_a_password_that_nobody_has(interpreter, tmp_path, config, good):
+    write(tmp_path, config, good)
     console, current = load(interpreter, tmp_path)
-    assert current == whole({})
-    assert len(console) == 2 and all("cannot be used" in line for line in console)
-    assert load(interpreter, tmp_path) == ([], whole({}))
+    if config is good is None:
+        assert (console, current) == ([], whole({}))
+        return
+    assert current == whole({"admin": LOST})
+    *broken, last = console
+    assert len(broken) == (config is not None) + (good is not None)
+    assert all("cannot be used" in line for line in broken)
+    assert last.startswith("limpet: no settings can be used, and nobody can log in: write a config.json, or remove con")
+    # So it stays, over starts and over what is saved, until somebody who has the files ends it.
+    assert load(interpreter, tmp_path) == ([last], whole({"admin": LOST}))
+    code = "settings.change(hostname='other'); print(json.dumps(settings.current['admin']))"
+    assert run(interpreter, tmp_path, code) == ([last], LOST)
+    assert load(interpreter, tmp_path) == ([], whole({"hostname": "other", "admin": LOST}))
+    write(tmp_path, {"hostname": "mended"})
+    assert load(interpreter, tmp_path) == ([], whole({"hostname": "mended"}))
+
+
+def test_file_that_cannot_be_read_for_now_is_not_touched(interpreter, tmp_path):
+    """A driver's error, or memory that is short, is no fault of the file's."""
+    write(tmp_path, FULL, {**FULL, "hostname": "older"})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code = f"""
+storage.use({str(tmp_path)!r})
+admins = []
+for error in (OSError, lambda number: MemoryError()):
+    for left in (0, 1, 2):
+        admins.append(start(left, error).current["admin"])
+Flash.left = None
+print(json.dumps(admins))
+"""
+    admins = json.loads(interpreter.run("-c", FLASH + code).stdout.splitlines()[-1])
+    assert None not in admins
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_broken_copy_is_made_anew(interpreter, tmp_path):
@@ -285,7 +332,15 @@ storage.use({str(tmp_path)!r})
 print(settings.load()["hostname"])
 """
     out = micropython.run("-c", code, heapsize="160k").stdout
-    assert out.endswith("\nbarnacle\n")
+    assert "config.json.bad: it has more than 65536 bytes" in out and out.endswith("\nbarnacle\n")
+
+
+def test_huge_files_are_set_aside_and_the_board_starts(interpreter, tmp_path):
+    for name in ("config.json", "config.good.json"):
+        (tmp_path / name).write_text('{"hostname": "' + "x" * 5_000_000 + '"}')
+    console, current = load(interpreter, tmp_path)
+    assert current == whole({"admin": LOST}) and len(console) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.good.json.bad", "config.json.bad"]
 
 
 # -- power cuts
@@ -354,8 +409,10 @@ def open_file(path, mode):
     step()
     return File(open(path, mode))
 
-storage.os = Os()
-storage.open = open_file
+documents = storage._documents()
+documents.os = Os()
+documents.open = open_file
+storage._documents = lambda: documents
 
 def start(left=None, error=Cut):
     "Start the board, whose power then goes after so many operations."
@@ -452,4 +509,4 @@ for count in range(30):
     assert start().current["hostname"] == "n%d" % old
 print(raised)
 """
-    assert 4 < int(interpreter.run("-c", FLASH + code).stdout.splitlines()[-1]) < 12
+    assert 4 < int(interpreter.run("-c", FLASH + code).stdout.splitlines()[-1]) < 30

@@ -14,6 +14,7 @@ import pytest
 from firmware.board.radio import NO_ADDRESS, NO_SUCH_NETWORK, WRONG_PASSWORD
 from firmware.site import setup
 from host_tests.apps.setup_app import HOSTILE, REASONS
+from host_tests.apps.setup_app import PASSWORD as OWNER
 from host_tests.servers import HOST, SOCKET_TIMEOUT_S, Server, free_port
 from host_tests.test_connection import request
 
@@ -191,6 +192,28 @@ def test_network_that_failed_is_chosen_in_the_list(phone):
     assert b"wrong".hex() in row
 
 
+def test_with_a_password_nobody_joins_a_network_without_it(start_server):
+    server = start_server("owned", script="host_tests/apps/setup_app.py")
+    with httpx.Client(base_url=server.url, timeout=SOCKET_TIMEOUT_S) as client:
+        page = Page(client.get("/", params={"scan": "1"}).text)
+        assert page.fields == {"ssid": "", "password": None, "admin": None} and asked(client) == ["scan"]
+        for wrong in ({}, {"admin": ""}, {"admin": "wrong horse"}):
+            answer = client.post("/join", data={"ssid": "Rock Pool", "password": PASSWORD, **wrong})
+            assert answer.status_code == 403 and "The password of this board is wrong." in Page(answer.text).text
+            assert Page(answer.text).fields == {"ssid": "Rock Pool", "password": None, "admin": None}
+        assert client.get("/result").status_code == 303 and asked(client) == []
+        sent = client.post("/join", data={"ssid": "Rock Pool", "password": PASSWORD, "admin": OWNER})
+        assert (sent.status_code, sent.headers["location"]) == (303, "/result")
+        assert "Joined" in result(client).text and asked(client) == [["Rock Pool", PASSWORD]]
+
+
+def test_password_is_guessed_as_slowly_as_elsewhere(start_server):
+    server = start_server("owned", script="host_tests/apps/setup_app.py")
+    with httpx.Client(base_url=server.url, timeout=SOCKET_TIMEOUT_S) as client:
+        sent = [client.post("/join", data={"ssid": "Rock Pool", "admin": "wrong"}).status_code for _ in range(6)]
+        assert sent[:4] == [403] * 4 and sent[5] == 429 and asked(client) == []
+
+
 def test_result_without_a_try_is_the_form(phone):
     assert Page(phone.get("/result").text).fields == {"ssid": "", "password": None}
 
@@ -259,7 +282,8 @@ def test_hostile_name_that_failed_is_typed_as_it_was(phone):
         ({"ssid": "\u20ac" * 11}, 422, "up to 32 bytes"),
         ({"ssid": "x\0"}, 422, "up to 32 bytes"),
         ({"ssid": "x", "password": "1234567"}, 422, "8 to 63"),
-        ({"ssid": "x", "password": "1" * 64}, 422, "8 to 63"),
+        ({"ssid": "x", "password": "x" * 64}, 422, "64 hex digits"),
+        ({"ssid": "x", "password": "1" * 65}, 422, "8 to 63"),
         ({"ssid": "x", "password": "p\xe4ssword1"}, 422, "ASCII"),
         ({"ssid": "x", "password": "pass\nword1"}, 422, "ASCII"),
         ({"network": "zz"}, 400, "no network of the list"),
@@ -300,6 +324,7 @@ def test_what_is_no_form_is_refused(client, kind, body, status):
     "form",
     [
         {"ssid": "x" * 32, "password": "1" * 63},
+        {"ssid": "the key itself", "password": "0123456789abcdefABCDEF" + "0" * 42},
         {"ssid": "Gr\xfc\xdfe \U0001f40c", "password": "1" * 8},
         {"ssid": " open ", "password": ""},
         {"ssid": "typed", "network": b"chosen".hex(), "password": " +&%=\"'<~"},
@@ -324,7 +349,7 @@ def test_probe_is_led_to_our_address(client, method, host, path):
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "limpet.local", "LIMPET.local.", "limpet", "localhost", "limpet.local:80"]
+    "host", ["127.0.0.1", "limpet.local", "LIMPET.local.", "limpet", "localhost", "limpet.local:80", "limpet-2.local"]
 )
 def test_our_own_names_are_answered(client, host):
     assert client.get("/", headers={"Host": host}).status_code == 200

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -233,9 +234,10 @@ def test_tag_changes_within_the_second_of_a_change(site, packed):
         path = path.with_name(path.name + ".gz")
     seen = set()
     for number in range(5):
-        put(path, b"%d" % number, 0)
+        content = gzip.compress(b"plain", mtime=number) if packed else b"%d" % number
+        put(path, content, 0)
         answer = ask(site, f"GET /quick{packed}.txt", *fields)
-        assert answer.body == b"%d" % number
+        assert answer.body == content
         seen.add(answer.header("etag"))
     assert len(seen) == 5
 
@@ -411,6 +413,34 @@ def test_range_of_the_compressed_variant(site):
 def test_compressed_variant_that_is_older_is_not_sent(site):
     answer = ask(site, "GET /stale.txt", "Accept-Encoding: gzip")
     assert (answer.body, answer.header("content-encoding"), answer.header("vary")) == (TEXT, None, None)
+
+
+@pytest.mark.parametrize("age_s", [800_000_000, SETTLED_S, -300_000_000])
+def test_compressed_variant_is_believed_by_its_content_alone(site, age_s):
+    """Written while the clock is not set, a file seems older than what was there before; or newer by years."""
+    path = site.data / "www" / f"clock{age_s}.txt"
+    packed = path.with_name(path.name + ".gz")
+    accept = "Accept-Encoding: gzip"
+    for new in (b"new", b"old content"):
+        put(path, new, age_s)
+        put(packed, gzip.compress(b"old content"))
+        answer = ask(site, f"GET /{path.name}", accept)
+        packs = "gzip" if new == b"old content" else None
+        assert (answer.header("content-encoding"), answer.header("vary")) == (packs, packs and "Accept-Encoding")
+        assert (gzip.decompress(answer.body) if packs else answer.body) == new
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", TEXT[:17], gzip.compress(TEXT, mtime=0)[:-1], gzip.compress(TEXT, mtime=0) + b"\0"],
+    ids=["empty", "short", "text", "cut", "longer"],
+)
+def test_compressed_variant_that_is_none_is_not_sent(site, content):
+    path = site.data / "www" / f"none{len(content)}.txt"
+    put(path, TEXT)
+    put(path.with_name(path.name + ".gz"), content)
+    answer = ask(site, f"GET /{path.name}", "Accept-Encoding: gzip")
+    assert (answer.body, answer.header("content-encoding")) == (TEXT, None)
 
 
 def test_compressed_file_by_its_own_name(site):
@@ -693,6 +723,8 @@ def test_every_file_is_closed(start_server, site):
 def test_memory_does_not_grow_with_the_file(start_server, tmp_path):
     content = pattern(5 << 20)
     put(tmp_path / "www" / "big.bin", content)
+    for name in ("inner", "other"):
+        (tmp_path / name).mkdir()
     server = start_server(
         "connections=6",
         script=SCRIPT,
@@ -703,6 +735,28 @@ def test_memory_does_not_grow_with_the_file(start_server, tmp_path):
         assert ask(server, "GET /big.bin").body == content
     assert ask(server, "GET /big.bin", "Range: bytes=-100000").body == content[-100000:]
     assert "MemoryError" not in server.output()
+
+
+def test_compressed_file_is_looked_at_by_many_at_once(start_server, tmp_path):
+    """Nobody has asked for it yet; looking at 400 KB takes several turns, and each gets one answer of a whole file."""
+    content = random.Random(7).randbytes(200_000).hex().encode()
+    for name in ("www", "inner", "other"):
+        (tmp_path / name).mkdir()
+    for number in range(15):
+        put(tmp_path / "www" / f"{number}.js", content)
+        put(tmp_path / "www" / f"{number}.js.gz", gzip.compress(content))
+    server = start_server("connections=6", script=SCRIPT, data=tmp_path, heapsize="16m")
+    for number in range(15):
+        clients = [server.connect() for _ in range(6)]
+        for client in clients:
+            line = f"GET /{number}.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n"
+            client.sendall(line.encode())
+            time.sleep(0.003)  # the one looks while the next begins to
+        answers = [read_response(client) for client in clients]
+        assert {answer.status for answer in answers} == {200}
+        for answer in answers:
+            is_packed = answer.header("content-encoding") == "gzip"
+            assert (gzip.decompress(answer.body) if is_packed else answer.body) == content
 
 
 # -- a client that is not ours

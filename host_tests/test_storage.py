@@ -37,6 +37,41 @@ def test_interpreters_read_what_others_wrote(micropython, tmp_path):
     assert load(micropython, tmp_path) == (KEPT, [])
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("float('nan')", "1e999", "{'a': [-1e999]}", "{1}", "object()"),
+        *("chr(0xDC00)", "deep(33)", "10 ** 301", "'x' * 65536"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_saved(interpreter, tmp_path, value):
+    (tmp_path / "doc.json").write_text(json.dumps(KEPT))
+    code = f"""
+def deep(depth):
+    return [deep(depth - 1)] if depth else 0
+try:
+    storage.save("doc.json", {{"a": {value}}})
+except (TypeError, ValueError):
+    print("no")
+"""
+    assert run(interpreter, tmp_path, code) == "no\n"
+    assert load(interpreter, tmp_path) == (KEPT, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["doc.json"]
+
+
+def test_deepest_and_longest_come_back(interpreter, tmp_path):
+    code = "a = 10 ** 299\nfor _ in range(31):\n    a = [a]\nstorage.save('doc.json', {'a': a})\nprint('saved')"
+    assert run(interpreter, tmp_path, code) == "saved\n"
+    assert load(interpreter, tmp_path)[1] == []
+
+
+def test_mark_of_byte_order_is_passed_over(interpreter, tmp_path):
+    for text, wanted in (('{"a": "\ufeff"}', {"a": "\ufeff"}), ("", {"fresh": 1})):
+        (tmp_path / "doc.json").write_text(text, encoding="utf-8-sig")
+        document, console = load(interpreter, tmp_path)
+        assert document == wanted and bool(console) == (not text)
+
+
 def test_missing_document_is_the_default_and_silent(interpreter, tmp_path):
     assert load(interpreter, tmp_path) == ({"fresh": 1}, [])
     assert list(tmp_path.iterdir()) == []
@@ -103,6 +138,26 @@ def test_folder_in_place_of_a_document_is_the_default(interpreter, tmp_path):
     assert (document, len(console)) == ({"fresh": 1}, 1)
 
 
+def test_document_that_cannot_be_read_for_now_stays(interpreter, tmp_path):
+    """A driver's error, or memory that is short, is no fault of the file's: it is no default that is saved over it."""
+    (tmp_path / "doc.json").write_text('{"old": 1}')
+    code = """
+documents = storage._documents()
+storage._documents = lambda: documents
+def fail(*words):
+    raise error
+documents.open = fail
+for error in OSError(5), OSError(13), MemoryError():
+    try:
+        storage.load("doc.json", {})
+    except (OSError, MemoryError) as raised:
+        print(raised is error)
+"""
+    assert run(interpreter, tmp_path, code).split() == ["True"] * 3
+    assert [path.name for path in tmp_path.iterdir()] == ["doc.json"]
+    assert load(interpreter, tmp_path) == ({"old": 1}, [])
+
+
 def test_leftover_of_a_cut_save_is_ignored_and_removed(interpreter, tmp_path):
     (tmp_path / "doc.json").write_text('{"old": 1}')
     (tmp_path / "doc.json.new").write_text('{"half')
@@ -129,13 +184,13 @@ def test_full_disk_leaves_the_old_document_and_no_leftover(interpreter, tmp_path
 from firmware.board import storage
 storage.use({str(tmp_path)!r})
 try:
-    storage.save("doc.json", ["x" * 100] * 1000)
+    storage.save("doc.json", ["x" * 100] * 500)
 except OSError:
     print("failed")
 """
     # A file may have 16 blocks of 512 or 1,024 bytes; ignoring the signal makes the write fail instead.
     limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh", *interpreter.argv("-c", code)]
-    done = subprocess.run(limited, env=interpreter.environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(limited, env=interpreter.environment(), capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["failed"], done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["doc.json"]
     assert load(interpreter, tmp_path) == ({"old": 1}, [])

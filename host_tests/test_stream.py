@@ -211,46 +211,6 @@ def test_status_without_a_body_starts_nothing(live, status):
     wait_until_free(live)
 
 
-# -- trailers
-
-
-@pytest.mark.parametrize("te", ["trailers", "deflate, trailers", "Trailers"])
-def test_trailers_are_sent_to_who_wants_them(live, te):
-    with Client(live) as client:
-        answer = client.ask("GET /stream/trailers", f"TE: {te}")
-        assert sorted(name.strip() for name in answer.header("trailer").split(",")) == ["X-Lines", "X-Other"]
-        assert sorted(answer.trailers) == [("x-lines", "2"), ("x-other", "z")]
-        assert answer.body == b"some\nmore\n"
-        assert client.is_open()
-
-
-@pytest.mark.parametrize("fields", [(), ("TE: deflate",), ("TE:",)])
-def test_trailers_are_not_sent_unasked(live, fields):
-    with Client(live) as client:
-        answer = client.ask("GET /stream/trailers", *fields)
-        assert (answer.header("trailer"), answer.trailers, answer.body) == (None, [], b"some\nmore\n")
-        assert client.is_open()
-
-
-def test_trailers_are_not_sent_to_http_1_0(live):
-    with Client(live) as client:
-        client.send(request("GET /stream/trailers", "TE: trailers", version="1.0"))
-        raw = client.rest()
-    assert raw.endswith(b"\r\n\r\nsome\nmore\n")
-    assert b"railer" not in raw
-
-
-def test_trailers_that_are_no_fields_cut_the_connection(live):
-    errors = state(live)["counters"]["errors"]
-    with Client(live) as client:
-        client.send(request("GET /stream/trailers/bad", "TE: trailers"))
-        raw = cut_off(client)
-    assert b"line 0" in raw
-    assert b"200 OK" not in raw[20:]
-    assert b"\r\n0\r\n" not in raw
-    assert wait_until_free(live)["counters"]["errors"] == errors + 1
-
-
 # -- errors
 
 
@@ -508,22 +468,22 @@ def test_hooks_see_a_stream(start_server):
 
 def test_curl_takes_a_stream(live, tmp_path):
     out = tmp_path / "out"
-    subprocess.run(["curl", "-sSf", "-o", out, live.url + "stream/blocks/3000000"], check=True, timeout=30)
+    subprocess.run(["curl", "-sSf", "-o", out, live.url + "stream/blocks/3000000"], check=True, timeout=120)
     assert out.read_bytes() == b"".join(pattern(3_000_000))
-    subprocess.run(["curl", "-sSf0", "-o", out, live.url + "stream/blocks/3000000"], check=True, timeout=30)
+    subprocess.run(["curl", "-sSf0", "-o", out, live.url + "stream/blocks/3000000"], check=True, timeout=120)
     assert out.read_bytes() == b"".join(pattern(3_000_000))
 
 
 def test_curl_with_a_limit_takes_a_stream_byte_exact(live, tmp_path):
     out = tmp_path / "out"
     command = ["curl", "-sSf", "--limit-rate", "1500K", "-o", out, live.url + "stream/blocks/2000000"]
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=120)
     assert out.read_bytes() == b"".join(pattern(2_000_000))
 
 
 def test_curl_tells_a_stream_that_was_cut(live):
     done = subprocess.run(
-        ["curl", "-sS", live.url + "stream/fail/3/error/curl"], capture_output=True, check=False, timeout=30
+        ["curl", "-sS", live.url + "stream/fail/3/error/curl"], capture_output=True, check=False, timeout=600
     )
     assert done.stdout == b"chunk\n" * 3
     assert done.returncode in (18, 56), done.stderr

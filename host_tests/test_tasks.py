@@ -1,4 +1,4 @@
-"""firmware/board/tasks.py: tasks that die, on a virtual clock and in the interpreters' own event loops."""
+"""firmware/server/tasks.py: tasks that die, on a virtual clock and in the interpreters' own event loops."""
 
 import json
 
@@ -9,7 +9,7 @@ def test_vectors_hold(interpreter):
 
 CODE = """
 import asyncio, json
-from firmware.board import tasks
+from firmware.server import tasks
 tasks._WAIT_MS = 10
 
 runs = []
@@ -52,6 +52,55 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+BACKGROUND = """
+import asyncio, json
+from firmware import App
+from firmware.server import tasks
+tasks._WAIT_MS = 10
+
+app = App()
+told = []
+
+class Server:
+    def log_error(self, where, error):
+        told.append(where)
+
+@app.background
+async def sample():
+    await asyncio.sleep(10)
+
+other = App()
+
+@other.background
+async def sample():
+    raise ValueError("wrong")
+
+app.mount("/other", other)
+
+async def main():
+    app.server = Server()
+    app.begin_background(app)
+    while len(told) < 2:
+        await asyncio.sleep(0.001)
+    report = tasks.report()
+    app.end_background([other])
+    left = sorted(tasks.report())
+    app.end_background([app])
+    print("RESULT", json.dumps([report, told, left, tasks.report()]))
+
+asyncio.run(main())
+"""
+
+
+def test_background_tasks_are_counted_and_reported(interpreter):
+    done = interpreter.run("-c", BACKGROUND)
+    report, told, left, none_left = json.loads(done.stdout.partition("RESULT ")[2])
+    assert report["sample"] == {"state": "running", "deaths": 0, "last": None}
+    assert report["sample 2"]["deaths"] == 2 and report["sample 2"]["last"].startswith("ValueError('wrong'")
+    assert told == 2 * ["task sample 2 died"]
+    assert (left, none_left) == (["sample"], {})
 
 
 def test_tasks_run_under_the_real_loop(interpreter):

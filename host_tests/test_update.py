@@ -14,15 +14,20 @@ import select
 import shutil
 import socket
 import threading
+import urllib.parse
+import urllib.request
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
+from firmware import VERSION
 from host_tests import air_board
 from host_tests.air_board import ChipBoard, FolderBoard
 from host_tests.conftest import interpreter_named
-from host_tests.servers import HOST, cpython
-from tools import deploy, manifest, mpy, update
+from host_tests.servers import HOST, cpython, read_response
+from tools import ROOT, deploy, manifest, mpy, update
+from tools import board as boards
 from tools.__main__ import main as tools_main
 from tools.console import Failure
 
@@ -36,15 +41,19 @@ def compiled_once():
     with pytest.MonkeyPatch.context() as patch:
         compile_file, known = mpy.compile_file, {}
 
-        def cached(source, target, arch, name=None, text=None):
-            key = (source.read_bytes(), arch, name, text)
+        def cached(source, target, arch, name=None, text=None, *optimisation):
+            key = (text or source.read_bytes(), arch, name, optimisation)
             if key not in known:
-                known[key] = compile_file(source, target, arch, name, text).read_bytes()
+                known[key] = compile_file(source, target, arch, name, text, *optimisation).read_bytes()
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(known[key])
             return target
 
         patch.setattr(mpy, "compile_file", cached)
+        # These boards are laptops, below.
+        patch.setattr(manifest, "LAPTOPS", ())
+        # What is one module on a board has the hardware in it.
+        patch.setattr(mpy, "BUNDLES", {})
         yield
 
 
@@ -61,7 +70,7 @@ def make(folder, **options):
 
 def renew(tree):
     """Make a new tree of the old one: some files changed, one and its folder gone, one and its folder there."""
-    for name in ("boot.py", "main.py", "firmware/site/problems.py"):
+    for name in ("boot.py", "main.py", "firmware/site/pins.py"):
         (tree / name).write_text((tree / name).read_text() + "\n# new\nNEW = 1\n")
     (tree / PAGE).write_text("<!doctype html><title>new</title>" + "<p>A new page.</p>" * 100)
     shutil.rmtree(tree / "firmware" / "old")
@@ -204,6 +213,15 @@ def test_one_file_is_sent_alone_and_a_second_time_nothing(kind, trees, tmp_path)
         assert json.loads(board.wait("api/update"))["run"] == json.loads(before)["run"]
 
 
+@pytest.mark.parametrize("kind", ["cpython"], indirect=True)
+def test_progress_moves_within_a_file(kind, trees):
+    moves = []
+    with kind.start() as board:
+        board.wait()
+        update.Client(board.url).stage(16 * "0", bytes(5000), moves.append)
+    assert moves == [2048, 4096, 5000]
+
+
 def test_everything_is_sent_where_all_has_changed(kind, trees, tmp_path):
     tree = shutil.copytree(trees["new"], tmp_path / "tree")
     for file in tree.rglob("*.py"):
@@ -241,10 +259,108 @@ def test_cable_and_air_together_are_wrong_usage(words, capsys):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [["--dry-run", "--chip", "ESP32"], ["--wifi", "home", "--chip", "ESP32"], ["--host", "x", "--chip", "ESP32"], []],
+)
+def test_file_for_the_page_is_not_written_beside_what_it_cannot_have(words, tmp_path):
+    with pytest.raises(SystemExit) as end:
+        deploy.main(["--to", str(tmp_path / "update.tar"), *words])
+    assert end.value.code == 2 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     "address", ["ftp://limpet.local", "http://", "http://limpet.local:x", "http://a:b@limpet.local"]
 )
 def test_address_that_is_none_is_one_line(address):
     failure(update.Client, address)
+
+
+# -- an image with a firmware in it
+
+
+def tell_image(monkeypatch, frozen, python_bytes=None):
+    """Have boards say that this is frozen into their images, and that Python has so much."""
+    info = update.Client.info
+
+    def told(client):
+        return {**info(client), "frozen": frozen, "python_bytes": python_bytes}
+
+    monkeypatch.setattr(update.Client, "info", told)
+
+
+@pytest.mark.parametrize("kind", ["amd64"], indirect=True)
+def test_tree_that_is_frozen_into_the_image_is_not_sent(kind, trees, monkeypatch, capfd):
+    tell_image(monkeypatch, {"version": "1.2.3", "tree": manifest.tree_hash(trees["new"])})
+    with kind.start() as board:
+        board.wait()
+        done = kind.deploy(board, trees["new"], dry_run=True)
+        assert done["form"] == "frozen"
+        assert {path for path in done["sent"] if path.endswith((".py", ".mpy"))} == {"/boot.py", "/main.py"}
+        assert "/firmware/__init__.mpy" in done["removed"]
+        assert "(Limpet 1.2.3): its modules are not sent" in capfd.readouterr().err
+        done = kind.deploy(board, trees["old"], dry_run=True)
+        assert (done["form"], done["sent"]) == ("compiled", [])
+        assert "has Limpet 1.2.3 frozen in it, this tree is another" in capfd.readouterr().err
+
+
+def test_tree_that_needs_more_than_there_is_is_refused_unless_told(kind, trees, monkeypatch):
+    tell_image(monkeypatch, None, 64 * 1024)
+    with kind.start() as board:
+        board.wait()
+        assert "64 KB for Python are too few" in failure(kind.deploy, board, trees["new"])
+        assert which(kind, board, trees) == "old"
+        kind.deploy(board, trees["new"], force=True)
+        assert which(kind, board, trees) == "new"
+
+
+def test_board_tells_what_its_image_has(kind, trees, tmp_path):
+    with kind.start() as board:
+        told = json.loads(board.wait("api/update"))
+        assert told["frozen"] is None
+        assert (told["python_bytes"] or 1 << 20) > 1000000
+
+
+def test_image_is_told_by_its_module(interpreter, tmp_path):
+    (tmp_path / "firmware_build.py").write_text(manifest.frozen_module(air_board.ROOT))
+    code = f"""
+import sys
+sys.path.append({str(tmp_path)!r})
+from firmware.board import update
+print(update.frozen()["version"], update.frozen()["tree"])
+"""
+    told = interpreter.run("-c", code).stdout.split()
+    assert told == [VERSION, manifest.tree_hash(air_board.ROOT)]
+
+
+def with_image(tree, folder, image):
+    """Copy a tree for a board where the folder `image` stands for what is frozen into its image."""
+    made = shutil.copytree(tree, folder)
+    air_board.change(made / "boot.py", '".frozen"', repr(image))
+    return made
+
+
+def test_tree_wins_over_the_image_and_goes_back_to_it_when_the_power_goes(trees, tmp_path, monkeypatch):
+    image, flash, chip = "/image", tmp_path / "flash", interpreter_named("amd64")
+    monkeypatch.setattr(boards, "FROZEN_PATH", image)
+    old, slow = (with_image(trees[name], tmp_path / name, image) for name in ("old", "slow"))
+    frozen = {path: data for path, data in manifest.build(old, "x64").items() if path.endswith(".mpy")}
+    frozen["/firmware_build.py"] = manifest.frozen_module(old).encode()
+    with ChipBoard(flash, chip) as board:
+        with boards.Board(board.name) as there:
+            for path, data in frozen.items():
+                there.replace(image + path, data)
+        assert deploy.deploy(board.name, old)["form"] == "frozen"
+        assert json.loads(board.wait("api/update"))["frozen"]["tree"] == manifest.tree_hash(old)
+        started = {path for path in files(board)[0] if not path.startswith(image)}
+        assert {"/boot.py", "/main.py"} < started and not [path for path in started if path.endswith(".mpy")]
+        done = update.deploy(board.url, old)
+        assert (done["form"], done["sent"], done["removed"]) == ("frozen", [], [])
+        done = update.deploy(board.url, slow)
+        assert done["form"] == "compiled" and done["trial"]
+        assert "/firmware/__init__.mpy" in files(board)[0]
+    with ChipBoard(flash, chip) as board:
+        assert {path for path in files(board)[0] if not path.startswith(image)} == started
+        assert json.loads(board.wait("api/update"))["frozen"]["tree"] == manifest.tree_hash(old)
 
 
 # -- trees that do not come up
@@ -315,6 +431,28 @@ def test_tree_that_nobody_reaches_goes_back(kind, trees, tmp_path, monkeypatch):
         assert which(kind, board, trees) == "old"
 
 
+def test_tree_that_is_polled_but_not_reached_goes_back(kind, trees, tmp_path, monkeypatch):
+    """A monitor's requests are answered, but nobody can deploy."""
+    monkeypatch.setenv("TRIAL_MS", "3000")
+    tree = make(tmp_path / "tree", finished_ms=10)
+    (tree / "main.py").write_text((tree / "main.py").read_text() + "\n# new\n")
+    answers = []
+
+    def poll(client, plan, run):
+        while len(answers) < 5:
+            with contextlib.suppress(OSError):
+                answers.append(urllib.request.urlopen(board.url + "healthz", timeout=5).status)
+        return {"state": None}
+
+    monkeypatch.setattr(update, "wait", poll)
+    with kind.start() as board:
+        board.wait()
+        kind.deploy(board, tree)
+        assert answers == [200] * 5
+        board.wait_for_lives(3)
+        assert which(kind, board, trees) == "old"
+
+
 # -- what goes wrong on the way
 
 
@@ -352,7 +490,7 @@ class CuttingProxy:
                 self._serve(client)
 
     def _serve(self, client):
-        with socket.create_connection((HOST, self._port), timeout=10) as board, client.makefile("rb") as stream:
+        with socket.create_connection((HOST, self._port), timeout=120) as board, client.makefile("rb") as stream:
             while True:
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
@@ -437,7 +575,7 @@ def put(client, path, data, digest=None):
 
 def test_what_is_wrong_is_refused_and_changes_nothing(kind, trees):
     name = "0123456789abcdef"
-    with kind.start() as board, httpx.Client(base_url=board.url + "api/", timeout=20) as client:
+    with kind.start() as board, httpx.Client(base_url=board.url + "api/", timeout=120) as client:
         board.wait()
         assert put(client, name, b"abc", bytes(32)).status_code == 422
         for digest in (None, "sha-256=abc", "sha-256=:YWJj:", "md5=:YWJj:"):
@@ -475,12 +613,12 @@ def test_what_is_wrong_is_refused_and_changes_nothing(kind, trees):
 def test_file_that_is_missing_or_damaged_at_the_commit_changes_nothing(kind, trees, monkeypatch):
     stage = update.Client.stage
 
-    def lose(self, name, data):
+    def lose(self, name, data, told):
         if name != update.manifest.staged_name("/main.py", manifest.sha256(data)):
-            stage(self, name, data)
+            stage(self, name, data, told)
 
-    def damage(self, name, data):
-        stage(self, name, b"x" + data)
+    def damage(self, name, data, told):
+        stage(self, name, b"x" + data, told)
 
     with kind.start() as board:
         board.wait()
@@ -496,13 +634,41 @@ def test_file_that_is_missing_or_damaged_at_the_commit_changes_nothing(kind, tre
         assert which(kind, board, trees) == "new"
 
 
+def test_upload_that_ends_behind_the_verification_changes_nothing(kind, trees, monkeypatch):
+    json_of = update.Client.json
+    main = manifest.build(trees["new"], kind.arch, kind.form)["/main.py"]
+    statuses = []
+
+    def interpose(self, method, path, document=None):
+        if method != "POST":
+            return json_of(self, method, path, document)
+        other = b"print('another')\n"
+        name = manifest.staged_name("/main.py", manifest.sha256(main))
+        digest = base64.b64encode(hashlib.sha256(other).digest()).decode()
+        head = f"PUT /api/update/files/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Digest: sha-256=:{digest}:\r\n"
+        late = socket.create_connection((HOST, urllib.parse.urlsplit(board.url).port), 20)
+        late.sendall(f"{head}Content-Length: {len(other)}\r\n\r\n".encode() + other[:5])
+        answer = json_of(self, method, path, document)
+        late.sendall(other[5:])
+        statuses.append(read_response(late).status)
+        late.close()
+        return answer
+
+    monkeypatch.setattr(update.Client, "json", interpose)
+    with kind.start() as board:
+        board.wait()
+        kind.deploy(board, trees["new"])
+        assert statuses == [409]
+        assert which(kind, board, trees) == "new"
+
+
 @pytest.mark.parametrize("kind", ["amd64"], indirect=True)
 @pytest.mark.parametrize("full", ["estimate", "staging", "keeping"])
 def test_full_file_system_is_one_line_and_the_old_tree_stays(kind, trees, monkeypatch, full):
     switch = update.switch
 
     def fill(leave):
-        with httpx.Client(base_url=board.url + "files/", timeout=20) as client:
+        with httpx.Client(base_url=board.url + "files/", timeout=120) as client:
             for size in (65536, 4096, 100):
                 n = 0
                 while n < 500 and client.put(f"{size}-{n}", content=bytes(size)).status_code != 507:
@@ -606,7 +772,7 @@ def test_power_gone_at_any_change_leaves_a_whole_tree(kind, trees):
 def test_administrators_alone_may_update(kind, trees, monkeypatch):
     with kind.start() as board:
         board.wait()
-        api = httpx.Client(base_url=board.url + "api/", timeout=20)
+        api = httpx.Client(base_url=board.url + "api/", timeout=120)
         assert api.put("password", json={"new": PASSWORD}).status_code == 200
         api.cookies.clear()
         api.auth = ("admin", PASSWORD)
@@ -671,6 +837,7 @@ def test_trial_is_judged_when_its_time_is_up(tmp_path):
     home = tmp_path / ".limpet"
     home.mkdir()
     boot = (air_board.ROOT / "boot.py").read_text().replace('"/.limpet/"', repr(f"{home}/"))
+    boot = boot.partition("\n# main.py shares these names")[0]
     code = f"""
 import sys, types
 machine = types.ModuleType("machine")
@@ -687,3 +854,48 @@ for names in ((), ("trial",)):
 """
     output = cpython().run("-c", code).stdout
     assert output.endswith("judged\njudged\nreset\n")
+
+
+# -- from the page
+
+
+def test_page_updates_by_a_file(tmp_path, browser):
+    old, new = make(tmp_path / "old"), make(tmp_path / "new")
+    for tree in (old, new):
+        shutil.copytree((ROOT / PAGE).parent, (tree / PAGE).parent, dirs_exist_ok=True)
+    (new / "firmware" / "new.py").write_text("NEW = 1\n")
+    (new / PAGE).write_text((new / PAGE).read_text().replace("The board's own site.", "The new site."))
+    told = update.pack(tmp_path / "update.tar", None, new, "source")
+    with FolderBoard(old) as board:
+        board.wait()
+        context = browser.profile()
+        # It runs on a laptop, but with a boot.py.
+        status = json.loads(board.wait()) | {"board": "ESP32"}
+        context.route("**/api/status", lambda route: route.fulfill(json=status))
+        context.add_init_script(
+            "const wait = AbortSignal.timeout; self.waits = [];"
+            "AbortSignal.timeout = (ms) => { self.waits.push(ms); return wait.call(AbortSignal, ms); };"
+        )
+        page = browser.open(f"{board.url}#/settings", context)
+        card = page.locator(".card", has=page.get_by_role("heading", name="Update", exact=True))
+        for name, said in (("empty.tar", b""), ("page.tar", b"<!doctype html>" * 100)):
+            card.get_by_label("Choose a file").set_input_files(
+                {"name": name, "mimeType": "application/x-tar", "buffer": said}
+            )
+            page.get_by_role("dialog").get_by_role("button", name="Update").click()
+            expect(page.locator("#notice")).to_have_text("This is no update.")
+        card.get_by_label("Choose a file").set_input_files(tmp_path / "update.tar")
+        page.get_by_role("dialog").get_by_role("button", name="Update").click()
+        expect(card.get_by_role("status")).to_contain_text("The board changes over", timeout=air_board.WAIT_S * 1000)
+        # The board hashes its tree twice: for the list of its files, and before it answers.
+        assert page.evaluate("self.waits").count(update.TIMEOUT_S * 1000) == 2
+        board.wait_for_lives(2)
+        page.close()
+        deadline = air_board.time.monotonic() + air_board.WAIT_S
+        while json.loads(board.wait("api/update"))["tree"] != told["tree"]:
+            assert air_board.time.monotonic() < deadline, board.output()
+            air_board.time.sleep(0.05)
+        wanted = {path: manifest.sha256(data) for path, data in manifest.build(new, None, "source").items()}
+        assert files(board)[0] == wanted
+        context.close()
+    browser.forgive("ERR_")

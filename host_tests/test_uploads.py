@@ -79,6 +79,7 @@ def test_form_of_httpx_is_taken_apart(uploading):
 
 MULTIPART = "multipart/form-data; boundary=B"
 FIELD = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+NONE = b'--B\r\nContent-Disposition: form-data; name="f"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n'
 FILE = b'--B\r\nContent-Disposition: form-data; name="f"; filename="cut"\r\n\r\n'
 
 
@@ -91,11 +92,35 @@ FILE = b'--B\r\nContent-Disposition: form-data; name="f"; filename="cut"\r\n\r\n
         (MULTIPART, b"--B\r\n", 400),
         ("application/x-www-form-urlencoded", b"a=%zz", 400),
         (MULTIPART, FILE + b"1\r\n--B--", 415),
+        # Nothing was chosen.
+        (MULTIPART, FIELD + b"1\r\n" + NONE + b"\r\n" + FIELD + b"2\r\n--B--", [["a", "1"], ["a", "2"]]),
+        (MULTIPART, NONE + b"\r\n--B--", []),
+        (MULTIPART, NONE + b"1\r\n--B--", 415),
+        (MULTIPART, FILE + b"\r\n--B--", 415),
     ],
 )
 def test_held_form_is_pairs_of_text(uploading, kind, body, wanted):
     answer = httpx.post(uploading.url + "fields", content=body, headers={"Content-Type": kind})
     assert (answer.json() if answer.status_code == 200 else answer.status_code) == wanted
+
+
+@pytest.mark.parametrize(
+    ("parts", "wanted"),
+    [
+        ([NONE, FIELD + b"1"], [["a", "1"]]),
+        ([FIELD + b"1", NONE, NONE, FIELD + b"2", NONE], [["a", "1"], ["a", "2"]]),
+        ([NONE + b"content", FILE], [["f", "file", "application/octet-stream", 7], ["f", "cut", "text/plain", 0]]),
+        ([NONE], []),
+    ],
+)
+def test_file_field_left_empty_is_no_file(uploading, parts, wanted):
+    before = set(httpx.get(uploading.url + "names").json())
+    body = b"\r\n".join(parts) + b"\r\n--B--\r\n"
+    for content in (body, (body[at : at + 7] for at in range(0, len(body), 7))):
+        answer = httpx.post(uploading.url + "form", content=content, headers={"Content-Type": MULTIPART})
+        assert answer.json() == wanted
+    stored = {name for name, *more in wanted if more[1:]} and {one[1] for one in wanted if len(one) > 2}
+    assert set(httpx.get(uploading.url + "names").json()) - before == set(stored)
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_other_methods_are_refused(client, method, path, allow):
 
 # -- what is refused
 
-TEXT = "This has to be text."
+TEXT = "Must be text."
 NEEDED = "This is required."
 UNKNOWN = "A user has no such member."
 

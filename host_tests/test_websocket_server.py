@@ -186,12 +186,39 @@ def test_handshake_with_a_body_does_not_take_it_for_frames(live):
 
 
 ORIGINS = ["http://limpet.test", "https://limpet.test", "HTTP://LIMPET.TEST", "https://friend.example"]
+SAME_ORIGIN = "Sec-Fetch-Site: same-origin"
+CROSS_SITE = "Sec-Fetch-Site: cross-site"
 
 
-@pytest.mark.parametrize("origin", ORIGINS)
-def test_page_that_may_connect_does(live, origin):
-    with Socket(live, "/ws/origins", f"Origin: {origin}") as client:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *[(f"Origin: {origin}",) for origin in ORIGINS],
+        (SAME_ORIGIN, "Origin: http://limpet.test:8080"),
+        (CROSS_SITE, "Origin: https://friend.example"),
+    ],
+)
+def test_page_that_may_connect_does(live, fields):
+    with Socket(live, "/ws/origins", *fields) as client:
         client.bye()
+
+
+@pytest.mark.parametrize("host", ["limpet.test:80", "Limpet.Test:80"])
+def test_page_may_connect_though_host_has_the_port_of_its_scheme(live, host):
+    with Client(live) as client:
+        raw = request("GET /ws/origins", *HANDSHAKE, "Origin: http://limpet.test")
+        client.send(raw.replace(b"Host: limpet.test", b"Host: " + host.encode()))
+        assert client.read().status == 101
+        client.send(close(1000))
+
+
+@pytest.mark.parametrize(
+    "fields", [(CROSS_SITE,), ("Sec-Fetch-Site: same-site",), (CROSS_SITE, "Origin: http://limpet.test")]
+)
+def test_page_of_another_site_may_not_connect(live, fields):
+    with Client(live) as client:
+        client.send(request("GET /ws/origins", *HANDSHAKE, *fields))
+        assert client.read().status == 403
 
 
 PROTOCOLS = {

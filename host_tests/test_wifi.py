@@ -100,11 +100,10 @@ board = vectors.Board(reset_after_s=600)
 board.air.add(*vectors.HOME)
 board.run(100)
 watched = board.wifi
-watched._radio.is_connected = lambda: True
-watched._ticks_ms = lambda: watched._since
+watched.station.isconnected = lambda: True
+watched.ticks_ms = lambda: watched.since
 micropython.heap_lock()
 watched._watch()
-watched._last_resort()
 micropython.heap_unlock()
 print(watched.state)
 """

@@ -1,6 +1,6 @@
 """The laptop's side of Limpet: one command line, `python3 -m tools`.
 
-CPython 3.9 or newer (flashing: 3.10), and what requirements-dev.txt installs.
+CPython 3.9 or newer (flashing: 3.10), and what tools/requirements.txt installs.
 """
 
 import pathlib

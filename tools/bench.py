@@ -6,6 +6,9 @@ whose words and heap blocks are as long as the ESP32's. All three run from .mpy 
 What a request costs is the difference of two runs, one with more requests than the other, so that start and end cancel
 out. The servers' own work by the clock, such as a look at all deadlines twice a second, stays in: it is a few hundred
 instructions a request.
+
+`bench_bounds.json` has the most that each of Limpet's figures may be, {label: bound}; host_tests/test_bench.py holds
+them, and `--lower` lowers those that have got better. It raises none.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,10 +29,30 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import bench_apps, interpreters, mpy
-from tools.bench_apps import API, FILE, PAGE, Browser, Failed, Server
+from tools import ROOT, bench_apps, interpreters, mpy
+from tools.bench_apps import (
+    API,
+    ASYNC,
+    FILE,
+    GARBAGE,
+    MISSING,
+    ONE_OF_MANY,
+    PAGE,
+    QUESTIONS,
+    TEXT,
+    TUPLE,
+    Browser,
+    Failed,
+    Question,
+    Server,
+    post_of,
+)
 
 SERVERS = ("limpet", "microdot", "floor")
+
+BOUNDS = ROOT / "tools" / "bench_bounds.json"
+# Room above what was measured.
+ROOM = 1.05
 
 # Room for garbage as on a board with a few hundred KB, so that collections are counted at the rate they have there.
 HEAP = "512k"
@@ -39,12 +63,17 @@ WARM_UP = 100
 # How many more the longer run has. Whole connections of 100, since each ends in a reconnection.
 REQUESTS = 1000
 QUICK_REQUESTS = 200
-# Of a large file: each is many times the work, and a collection of garbage less of it.
-FILE_WARM_UP = 10
-FILE_REQUESTS = 100
-QUICK_FILE_REQUESTS = 20
+# Of a large file or body: each is many times the work, and a collection of garbage less of it.
+LARGE_BYTES = 4000
+LARGE_WARM_UP = 10
+LARGE_REQUESTS = 100
+QUICK_LARGE_REQUESTS = 20
 # Of system calls there are always the same.
 CALL_REQUESTS = 100
+
+# Requests whose garbage is looked at, one by one, in a heap in which there is room for all of it.
+GARBAGE_REQUESTS = 40
+GARBAGE_HEAP = "2m"
 
 # Limpet's default on a board.
 CONNECTIONS = 6
@@ -75,26 +104,34 @@ class Bench:
 
     # -- instructions and system calls: None where a server does not keep connections alive
 
-    def instructions(self, server: str, path: str, keep_alive: bool = False) -> float | None:
-        """Return the instructions of one request."""
+    def instructions(self, server: str, question: Question | str, keep_alive: bool = False) -> float | None:
+        """Return the instructions of one request; `question` is one, or the path that `question_of` knows."""
+        question = self.question_of(question)
         warm_up, more = WARM_UP, QUICK_REQUESTS if self.quick else REQUESTS
-        if path == FILE:
-            warm_up, more = FILE_WARM_UP, QUICK_FILE_REQUESTS if self.quick else FILE_REQUESTS
+        if question.path == FILE or len(question.body or b"") > LARGE_BYTES:
+            warm_up, more = LARGE_WARM_UP, QUICK_LARGE_REQUESTS if self.quick else LARGE_REQUESTS
         command = interpreters.callgrind_command(self.interpreters["amd64"])
-        return self._difference(command, _instructions, server, path, keep_alive, warm_up, more)
+        return self._difference(command, _instructions, server, question, keep_alive, warm_up, more)
 
-    def system_calls(self, server: str, path: str, keep_alive: bool = False) -> float | None:
+    def system_calls(self, server: str, question: Question | str, keep_alive: bool = False) -> float | None:
         """Return the system calls of one request."""
         command = interpreters.callgrind_command(self.interpreters["amd64"])
         command[1:3] = ["--tool=none", "--trace-syscalls=yes"]
-        return self._difference(command, _system_calls, server, path, keep_alive, WARM_UP, CALL_REQUESTS)
+        question = self.question_of(question)
+        return self._difference(command, _system_calls, server, question, keep_alive, WARM_UP, CALL_REQUESTS)
 
-    def _difference(self, command, count, server, path, keep_alive, warm_up, more):
+    def question_of(self, question: Question | str) -> Question:
+        """Return the Question for a path."""
+        if not isinstance(question, str):
+            return question
+        return QUESTIONS.get(question) or Question(question, self.contents[question])
+
+    def _difference(self, command, count, server, question, keep_alive, warm_up, more):
         totals = []
         for requests in (warm_up, warm_up + more):
             mode = "keep" if keep_alive else "close"
-            with Server(command, self.trees["amd64"], HEAP, server, self.www, path, mode) as running:
-                browser = Browser(running.port, path, self.contents.get(path), keep_alive)
+            with Server(command, self.trees["amd64"], HEAP, server, self.www, question.path, mode) as running:
+                browser = Browser(running.port, question, keep_alive)
                 browser.ask(requests)
                 browser.close()
             if keep_alive and browser.connections == requests:
@@ -109,6 +146,25 @@ class Bench:
         arguments = (server, self.www, API, "keep", *args)
         with Server(self.interpreters["i386"], self.trees["i386"], HEAP, *arguments) as running:
             return {mark: value - self.empty() for mark, value in running.marks.items()}
+
+    def garbage(self, server: str, path: str) -> float:
+        """Return the bytes that one request on a kept connection takes of the heap, while nothing is collected."""
+        command, tree = self.interpreters["i386"], self.trees["i386"]
+        with Server(command, tree, GARBAGE_HEAP, server, self.www, path, "garbage") as running:
+            browser = Browser(running.port, self.question_of(path), True)
+            teller = Browser(running.port, QUESTIONS[GARBAGE], True)
+            # Who tells makes some, too. What the clock makes now and then falls between few.
+            return self._growth(teller, browser) - self._growth(teller, None)
+
+    def _growth(self, teller, browser):
+        """Return the usual difference between what a heap holds and what it holds then, one request more behind it."""
+        held = []
+        for _ in range(GARBAGE_REQUESTS):
+            if browser:
+                browser.ask(1)
+            teller.ask(1)
+            held.append(int(teller.body))
+        return statistics.median(after - before for before, after in zip(held, held[1:]))
 
     def empty(self) -> int:
         """Return the bytes of heap that an interpreter without a server uses."""
@@ -147,7 +203,7 @@ class Bench:
                 arguments = (server, self.www, paths[0], "close")
                 with Server(self.interpreters["i386"], self.trees["i386"], f"{heap_kb}k", *arguments) as running:
                     for path in paths:
-                        Browser(running.port, path, self.contents.get(path), False, SILENCE_S).ask(SERVES)
+                        Browser(running.port, self.question_of(path), False, SILENCE_S).ask(SERVES)
         except Failed:
             return False
         return True
@@ -186,28 +242,80 @@ def _system_calls(errors: str) -> int:
 
 
 class Row(NamedTuple):
-    """One figure of every server: its name and unit, what Limpet aims at, the method of Bench that gets it."""
+    """One figure of every server: its name and unit, what Limpet aims at, the method of Bench that gets it.
+
+    `label` has its section before a colon. `aim` is None where there is none. `app` is Limpet's, where that is another
+    one than "limpet"; the other servers are asked only where they have the like (`is_shared`).
+    """
 
     label: str
     unit: str
-    aim: float
+    aim: float | None
     measure: Callable
     args: tuple = ()
+    app: str = "limpet"
+    is_shared: bool = False
+
+    def servers(self) -> tuple[str, ...]:
+        """Return the servers that have this figure."""
+        return SERVERS if self.is_shared else SERVERS[:1]
+
+    def of(self, bench: Bench, server: str = "limpet") -> float | None:
+        """Return the figure of a server."""
+        return self.measure(bench, self.app if server == "limpet" else server, *self.args)
+
+
+def _kept(name, aim, question, **options):
+    return Row(f"kept: {name}", "instructions", aim, Bench.instructions, (question, True), **options)
+
+
+def _new(name, aim, path):
+    return Row(f"new: {name}", "instructions", aim, Bench.instructions, (path,), is_shared=True)
+
+
+def _calls(name, aim, *args):
+    return Row(f"system calls: {name}", "calls", aim, Bench.system_calls, (API, *args), is_shared=True)
+
+
+def _garbage(name, aim, path, **options):
+    return Row(f"garbage: {name}", "bytes", aim, Bench.garbage, (path,), **options)
 
 
 ROWS = (
-    Row("JSON endpoint, new connection each", "instructions", 100_000, Bench.instructions, (API,)),
-    Row("JSON endpoint, keep-alive", "instructions", 50_000, Bench.instructions, (API, True)),
-    Row("4 KB page, new connection each", "instructions", 150_000, Bench.instructions, (PAGE,)),
-    Row("256 KB file, new connection each", "instructions", 1_300_000, Bench.instructions, (FILE,)),
-    Row("system calls, JSON, new connection each", "calls", 8, Bench.system_calls, (API,)),
-    Row("system calls, JSON, keep-alive", "calls", 4, Bench.system_calls, (API, True)),
-    Row("heap idle: core, router, static files", "KB", 24, Bench.idle_heap),
-    Row("smallest heap that serves JSON and the 256 KB file", "KB", 30, Bench.smallest_heap),
+    _new("JSON", 80_000, API),
+    _new("4 KB page", 150_000, PAGE),
+    _new("256 KB file", 800_000, FILE),
+    _kept("JSON", 45_000, API, is_shared=True),
+    _kept("JSON, async handler", 55_000, ASYNC),
+    _kept("JSON and a status", 55_000, TUPLE),
+    _kept("JSON behind a no-op hook", 55_000, API, app="hooked"),
+    _kept("JSON behind all guards", 110_000, API, app="guarded"),
+    _kept("4 KB page behind all guards", None, PAGE, app="guarded"),
+    _kept("text", 60_000, TEXT),
+    _kept("404", 120_000, MISSING),
+    _kept("POST of 100 bytes of JSON", 150_000, post_of(100)),
+    _kept("POST of 8,000 bytes of JSON", None, post_of(8000)),
+    _kept("last of 100 patterns, new id", 150_000, ONE_OF_MANY),
+    _calls("JSON, new", 8),
+    _calls("JSON, kept", 4, True),
+    _garbage("JSON behind all guards", 600, API, app="guarded"),
+    _garbage("4 KB page", 600, PAGE),
+    _garbage("text", 300, TEXT),
+    Row("heap: idle, with static files", "KB", 48, Bench.idle_heap, is_shared=True),
+    Row("heap: smallest for JSON and 256 KB file", "KB", None, Bench.smallest_heap, is_shared=True),
 )
 
 
-def measure(bench: Bench, show: Callable = lambda line: None) -> list[dict]:
+SECTIONS = {
+    "new": "Instructions of a request, new connection each",
+    "kept": "Instructions of a request, kept connection",
+    "system calls": "System calls of a request",
+    "garbage": "Garbage of a request, bytes",
+    "heap": "Heap",
+}
+
+
+def measure(bench: Bench, show: Callable = lambda line: None, only_limpet: bool = False) -> list[dict]:
     """Return for each row a dict of its label, unit and aim, and each server's figure (None: it cannot do that).
 
     `show` is called with a line as soon as a figure is there.
@@ -216,9 +324,9 @@ def measure(bench: Bench, show: Callable = lambda line: None) -> list[dict]:
     # Counts do not mind neighbours: one at a time on each processor.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         places = {
-            pool.submit(row.measure, bench, server, *row.args): (at, server)
+            pool.submit(row.of, bench, server): (at, server)
             for at, row in enumerate(ROWS)
-            for server in SERVERS
+            for server in (row.servers()[:1] if only_limpet else row.servers())
         }
         try:
             for job in as_completed(places):
@@ -231,19 +339,41 @@ def measure(bench: Bench, show: Callable = lambda line: None) -> list[dict]:
     return rows
 
 
+def bounds() -> dict[str, float]:
+    """Return the most that each of Limpet's figures may be, {label of a row: bound}."""
+    return json.loads(BOUNDS.read_text(encoding="utf-8"))
+
+
+def lowered(old: dict[str, float], rows: list[dict]) -> dict[str, float]:
+    """Return the bounds with some room above what was measured, where that is less than the old ones."""
+    new = {row["label"]: _bound(row["limpet"], row["unit"]) for row in rows}
+    return {label: min(bound, old.get(label, bound)) for label, bound in new.items()}
+
+
+def _bound(value, unit):
+    return round(value * ROOM, 1) if unit in ("KB", "calls") else round(value * ROOM)
+
+
 def text(value: float | None, unit: str) -> str:
     """Return a figure as people read it."""
     if value is None:
         return "-"
-    if unit == "instructions":
+    if unit in ("instructions", "bytes"):
         return f"{value:,.0f}"
     return f"{value:.1f}".replace(".0", "") + (" KB" if unit == "KB" else "")
 
 
 def table(rows: list[dict]) -> str:
-    """Return the figures in aligned columns."""
+    """Return the figures in aligned columns, below the name of their section."""
     columns = (*SERVERS, "aim")
-    cells = [["", *columns], *([row["label"], *(text(row[name], row["unit"]) for name in columns)] for row in rows)]
+    cells = [["", *columns]]
+    section = None
+    for row in rows:
+        before, _, name = row["label"].partition(": ")
+        if before != section:
+            section = before
+            cells.append([SECTIONS.get(section, section), *[""] * len(columns)])
+        cells.append([f"  {name}", *(text(row[column], row["unit"]) for column in columns)])
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in cells]
     return "\n".join("  ".join(line).rstrip() for line in lines)
@@ -253,12 +383,12 @@ def caption(bench: Bench) -> str:
     """Return what the figures are of."""
     requests = QUICK_REQUESTS if bench.quick else REQUESTS
     microdot = metadata.version("microdot")
-    head_bytes = len(Browser(0, API, None, True).request)
+    head_bytes = len(Browser(0, QUESTIONS[API], True).request())
     return f"""\
 Instructions and system calls of a request with a browser's head of {head_bytes} bytes, counted by valgrind over
 {requests:,} requests on MicroPython {bench.version()} (64-bit, heap of {HEAP}); memory on the same for 32 bits.
-All run from .mpy ({mpy.OPTIMISATION}): Limpet with a board's {CONNECTIONS} connections, microdot {microdot}, and the
-floor, which answers the same to everything without looking."""
+All run from .mpy ({mpy.OPTIMISATION}): Limpet with a board's {CONNECTIONS} connections, microdot {microdot}, which
+keeps no connection, and the floor, which answers the same to everything without looking."""
 
 
 def breakdown(bench: Bench) -> dict:
@@ -297,12 +427,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer requests: quicker, figures within some 5 %%")
     parser.add_argument("--verbose", action="store_true", help="show also where Limpet's heap goes, module by module")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the raw figures to FILE")
+    parser.add_argument("--lower", action="store_true", help="Limpet alone: lower its bounds to 5 %% above its figures")
     options = parser.parse_args(argv)
     show = functools.partial(print, file=sys.stderr, flush=True) if sys.stderr.isatty() else lambda line: None
     try:
         with tempfile.TemporaryDirectory(prefix="limpet-bench-") as folder:
             bench = Bench(Path(folder), quick=options.quick)
-            rows = measure(bench, show)
+            rows = measure(bench, show, options.lower)
             print(f"{table(rows)}\n\n{caption(bench)}")
             result = {"caption": caption(bench), "rows": rows}
             if options.verbose or options.json:
@@ -314,4 +445,7 @@ def main(argv: list[str]) -> int:
         return 1
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.lower:
+        new = lowered(bounds() if BOUNDS.exists() else {}, rows)
+        BOUNDS.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
     return 0

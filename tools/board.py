@@ -2,8 +2,11 @@
 
     with Board(port) as board:          what runs there is interrupted, and starts anew at the end
         board.version, board.machine, board.mpy      board.run(code, consume)      board.hashes(paths), walk(folder)
+        board.image(), board.memory()
         board.read(path), write(path, data), replace(path, data), remove(path), rename(old, new), free_bytes()
         for line in board.restart(timeout_s): ...     what it prints after a reset
+
+    ask_serving(port)                   what it has, from one that serves and goes on with it
 
 Paths are absolute. Whatever goes wrong between here and there is a Failure, with one line.
 """
@@ -14,6 +17,7 @@ import ast
 import base64
 import contextlib
 import io
+import json
 import re
 import select
 import struct
@@ -22,18 +26,27 @@ import time
 import types
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from mpremote import repl, transport, transport_serial
 from mpremote.console import Console
 
 from tools import ROOT, ports
 from tools.console import Failure
+from tools.memory import Heaps
 
-# Beyond any pause of a board that is well and works, such as erasing flash; and of one that takes what we send.
-SILENCE_S = 10
+# Beyond any pause of a board that is well and works: a write to a flash that is nearly full takes seconds.
+SILENCE_S = 60
+# A look at the line while it is not known who is there.
 LINE_S = 2
 # For the prompt. A board that is just starting hears nothing at first: ask again.
 PROMPT_TIMEOUTS_S = (3, 5, 10)
+# A boot.py that takes longer is taken for one that goes on for ever, and interrupted.
+BOOT_S = 10
+PROMPT, RAW_PROMPT = b">>> ", b"raw REPL; CTRL-B to exit\r\n"
+# What boot.py says of a change: while it goes on, and when it has ended, well or not.
+CHANGING = b"limpet: changing over"
+CHANGED = (b"limpet: changed over", b"limpet: boot.py:")
 # A board whose USB is its own comes back as a new device.
 REOPEN_EVERY_S = 0.2
 # Between two looks at a port that nothing tells us of: no hand notices it.
@@ -52,6 +65,32 @@ PATHS_AT_ONCE = 40
 
 # What the board runs for us: its functions, `_hash` and others, are defined anew after each soft reset.
 HELPERS = ROOT / "tools" / "onboard.py"
+
+# The folder that stands for what is frozen into an image.
+FROZEN_PATH = ".frozen"
+# What is frozen into the image, whatever firmware boot.py has found: (version, hash), which an older one does not tell.
+LOOK_AT_IMAGE = """
+import sys
+sys.modules.pop("firmware", None)
+_path, _found = sys.path[:], None
+sys.path[:] = [%r]
+try:
+    import firmware
+    _found = (None, None)
+    from firmware_build import TREE, VERSION
+    _found = (VERSION, TREE)
+except ImportError:
+    pass
+sys.modules.pop("firmware", None)
+sys.path[:] = _path
+print(repr(_found))
+"""
+
+# A Ctrl-T, which a board that serves answers within a turn of its housekeeping; a line's end, which a prompt answers.
+QUESTION = b"\r\x14"
+ASK_S = 3
+ASKED, ANSWERED, IN_VAIN = "limpet: asked {", "limpet: answered", "limpet: asked in vain"
+LISTED = re.compile(r"[0-9a-f]{64} /")
 
 # Errors of a board's file system, by the numbers of littlefs.
 ERRORS = {
@@ -73,6 +112,36 @@ class RemoteError(Failure):
         found = re.match(r"OSError: (?:\[Errno )?(\d+)", last)
         self.errno = int(found.group(1)) if found else None
         super().__init__(f"{doing}: {ERRORS.get(self.errno, last)}.")
+
+
+def lines(name: str, timeout_s: float, port=None) -> Iterator[str]:
+    """Yield each line that comes from the port `name`, and an empty one now and then while it is silent.
+
+    `port` is the same where it is open already; it is closed in the end. Ends when `timeout_s` is over.
+    """
+    deadline = time.monotonic() + timeout_s
+    text = b""
+    try:
+        while time.monotonic() < deadline:
+            if port is None:
+                time.sleep(REOPEN_EVERY_S)
+                with contextlib.suppress(Failure):
+                    port = ports.opened(name, timeout_s=REOPEN_EVERY_S)
+                continue
+            try:
+                port.timeout = REOPEN_EVERY_S
+                text += port.read(max(1, port.in_waiting))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    port.close()
+                port = None
+            *lines, text = text.split(b"\n")
+            for line in lines or [b""]:
+                yield line.decode("utf-8", "replace").strip()
+    finally:
+        if port:
+            with contextlib.suppress(OSError):
+                port.close()
 
 
 class Board:
@@ -103,20 +172,68 @@ class Board:
                 time.sleep(RESET_S)
         self._close()
 
-    def _enter(self, soft_reset: bool = True, tries: int | None = None) -> None:
-        for timeout_s in PROMPT_TIMEOUTS_S[:tries]:
+    def _enter(self, soft_reset: bool = True, tries: int | None = None, told: Callable = lambda line: None) -> None:
+        """Come to the raw prompt, of a new life with a `soft_reset`; `told` gets the lines that boot.py prints."""
+        with self._line_errors():
+            self._transport.serial.timeout = LINE_S
+        self._interrupt(tries)
+        with self._line_errors():
+            if soft_reset:
+                self._start_anew(told)
+            self._transport.serial.timeout = SILENCE_S
+
+    def _interrupt(self, tries: int | None) -> None:
+        """Come to the raw prompt of whatever runs; a change that boot.py is busy with is waited for."""
+        left, changing_at = list(PROMPT_TIMEOUTS_S[:tries]), None
+        while left:
+            heard = io.StringIO()
             try:
                 # mpremote prints what it got instead of a prompt.
-                with self._line_errors(), contextlib.redirect_stdout(io.StringIO()):
-                    self._transport.enter_raw_repl(soft_reset, timeout_overall=timeout_s)
+                with self._line_errors(), contextlib.redirect_stdout(heard):
+                    self._transport.enter_raw_repl(False, timeout_overall=left[0])
                 return
             except NoPrompt:
                 pass
-        raise Failure(f"No MicroPython answers on {self.port}: press RESET; or put it there: `python3 -m tools flash`.")
+            if CHANGING.decode() in heard.getvalue():
+                changing_at = time.monotonic()
+            if changing_at is None or time.monotonic() - changing_at > SILENCE_S:
+                left.pop(0)
+        raise self._no_prompt()
 
-    def soft_reset(self) -> None:
-        """Start the interpreter anew: boot.py runs, main.py does not."""
-        self._enter()
+    def _start_anew(self, told: Callable[[str], None]) -> None:
+        """Do a soft reset at the raw prompt and wait for the next one, behind boot.py.
+
+        A boot.py that takes too long is interrupted, but never while it changes from one tree to another.
+        """
+        self._transport.read_until(1, b">")
+        self._transport.serial.write(b"\x04")
+        self._transport.read_until(1, b"soft reboot\r\n")
+        line, is_changing, since, interrupts = b"", False, time.monotonic(), 0
+        while True:
+            line += self._transport.read_until(1, b"\n", timeout_overall=BOOT_S)
+            if line.endswith(RAW_PROMPT):
+                return
+            if CHANGING in line:
+                is_changing, since = True, time.monotonic()
+            is_changing = is_changing and not line.startswith(CHANGED)
+            silent_s = time.monotonic() - since
+            if silent_s > SILENCE_S:
+                raise self._no_prompt()
+            if not is_changing and silent_s > BOOT_S * (interrupts + 1):
+                # One that was reset meanwhile comes to its friendly prompt: Ctrl-A turns that into the raw one.
+                self._transport.serial.write(b"\x01" if line.endswith(PROMPT) else b"\x03")
+                interrupts += 1
+            if line.endswith(b"\n"):
+                told(line.decode("utf-8", "replace").strip())
+                line = b""
+
+    def _no_prompt(self) -> Failure:
+        todo = "press RESET; or put it there: `python3 -m tools flash`"
+        return Failure(f"No MicroPython answers on {self.port}: {todo}.")
+
+    def soft_reset(self, told: Callable[[str], None] = lambda line: None) -> None:
+        """Start the interpreter anew: boot.py runs, main.py does not. `told` gets each line that boot.py prints."""
+        self._enter(told=told)
         self.run(HELPERS.read_bytes())
 
     # -- code
@@ -132,6 +249,15 @@ class Board:
     def ask(self, expression: str, doing: str = "The board"):
         """Return the value of an expression there, which has to be a literal."""
         return ast.literal_eval(self.run(f"print(repr({expression}))", doing=doing).decode().strip())
+
+    def image(self) -> dict | None:
+        """Return what its image has frozen in it, {"version", "tree"}, None for one that does not tell; or None."""
+        found = ast.literal_eval(self.run(LOOK_AT_IMAGE % FROZEN_PATH).decode().strip())
+        return dict(zip(("version", "tree"), found)) if found else None
+
+    def memory(self) -> Heaps:
+        """Return how large its heaps are."""
+        return Heaps(*self.ask("_memory()"))
 
     def interrupt(self) -> None:
         """End what runs there."""
@@ -220,30 +346,8 @@ class Board:
         Ends when `timeout_s` is over. Raises Failure.
         """
         self._begin_reset()
-        deadline = time.monotonic() + timeout_s
         port, self._transport = self._transport.serial, None
-        text = b""
-        try:
-            while time.monotonic() < deadline:
-                if port is None:
-                    time.sleep(REOPEN_EVERY_S)
-                    with contextlib.suppress(Failure):
-                        port = ports.opened(self.port, timeout_s=REOPEN_EVERY_S)
-                    continue
-                try:
-                    port.timeout = REOPEN_EVERY_S
-                    text += port.read(max(1, port.in_waiting))
-                except OSError:
-                    with contextlib.suppress(OSError):
-                        port.close()
-                    port = None
-                *lines, text = text.split(b"\n")
-                for line in lines or [b""]:
-                    yield line.decode("utf-8", "replace").strip()
-        finally:
-            if port:
-                with contextlib.suppress(OSError):
-                    port.close()
+        yield from lines(self.port, timeout_s, port)
 
     def _begin_reset(self) -> None:
         with self._line_errors():
@@ -267,8 +371,61 @@ class Board:
             raise Failure(f"The connection to {self.port} is gone: is the cable plugged in?") from error
 
 
+class Serving(NamedTuple):
+    """What a board tells while it serves (firmware/board/console.py).
+
+    `about`: {"version", "machine", "mpy", "image", "python_bytes", "networks", "address"}; `there`: {path: hash}, "/"
+    for a folder.
+    """
+
+    about: dict
+    there: dict[str, str]
+
+
+def ask_serving(name: str) -> Serving | None:
+    """Ask the board on a port without interrupting it; None where none answers."""
+    # What is wrong with the port is for who needs it to say.
+    with contextlib.suppress(Failure, OSError), ports.opened(name, timeout_s=POLL_S) as port:
+        port.write(QUESTION)
+        return _answer(port)
+    return None
+
+
+def _answer(port) -> Serving | None:
+    about, there, text = None, {}, b""
+    deadline = time.monotonic() + ASK_S
+    while time.monotonic() < deadline:
+        got = port.read(max(1, port.in_waiting))
+        if got and about:
+            deadline = time.monotonic() + SILENCE_S
+        *lines, text = (text + got).split(b"\n")
+        for line in lines:
+            line = line.decode("utf-8", "replace").rstrip("\r")
+            if about is None and line.startswith(ASKED):
+                with contextlib.suppress(ValueError):
+                    about = json.loads(line[len(ASKED) - 1 :])
+            elif line == ANSWERED and about:
+                return Serving(about, there)
+            elif line.startswith(IN_VAIN):
+                return None
+            elif about and (line.startswith("/ /") or LISTED.match(line)):
+                digest, _, path = line.partition(" ")
+                there[path] = digest
+        if text.endswith(PROMPT):
+            return None  # nothing runs
+    return None
+
+
 class NoPrompt(Failure):
     """What is there is not MicroPython, or does not let itself be interrupted."""
+
+
+class Line(transport_serial.SerialTransport):
+    """mpremote's own connection with our patience: it waits 10 s for many an answer."""
+
+    def read_until(self, min_num_bytes, ending, timeout=SILENCE_S, data_consumer=None, timeout_overall=None):
+        """Return what comes up to `ending`, or until there is silence."""
+        return super().read_until(min_num_bytes, ending, timeout, data_consumer, timeout_overall)
 
 
 def connect(port: str) -> transport_serial.SerialTransport:
@@ -276,7 +433,7 @@ def connect(port: str) -> transport_serial.SerialTransport:
     deadline = time.monotonic() + TAKEN_S
     while True:
         try:
-            return transport_serial.SerialTransport(port, baudrate=ports.BAUD, timeout=LINE_S)
+            return Line(port, baudrate=ports.BAUD, timeout=LINE_S)
         except (transport.TransportError, OSError, ValueError):
             # mpremote keeps to itself why.
             try:

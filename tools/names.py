@@ -22,7 +22,7 @@ import io
 import re
 import tokenize
 from collections import defaultdict
-from string import ascii_lowercase
+from string import ascii_lowercase, ascii_uppercase
 
 PRIVATE = re.compile(r"_[A-Za-z][A-Za-z0-9_]*")
 # What may be the beginning of a name in a text: getattr(self, "_do_" + method), "_do_%s" % method.
@@ -35,13 +35,13 @@ class Names:
     """The names of one module.
 
     `bound`: its own; `attributes`: those of them that its classes have; `used`: by itself; `read`: from other objects;
-    `fixed`: not to be renamed by anybody; `beginnings`: of such. `classes`, and `bases`, which those inherit from: None
-    among them is for what only running it would tell.
+    `fixed`: not to be renamed by anybody; `beginnings`: of such; `consts`: of numbers that are put in their place.
+    `classes`, and `bases`, which those inherit from: None among them is for what only running it would tell.
     """
 
     def __init__(self, text: str):
         self.bound, self.attributes, self.read, self.fixed, self.beginnings = set(), set(), set(), set(), set()
-        self.classes, self.bases = set(), set()
+        self.classes, self.bases, self.consts = set(), set(), set()
         self.used, self._imported = set(), {}
         try:
             tree = ast.parse(text)
@@ -71,6 +71,8 @@ class Names:
             (self.used if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
         elif isinstance(node, ast.Attribute):
             self._look_at_attribute(node)
+        elif isinstance(node, ast.Assign) and getattr(getattr(node.value, "func", None), "id", None) == "const":
+            self.consts.update(target.id for target in node.targets)
         elif isinstance(node, ast.ExceptHandler) and node.name:
             self.bound.add(node.name)
         elif isinstance(node, ast.keyword):
@@ -132,9 +134,12 @@ def shorten(sources: dict, others=()) -> dict:
         for family in homes[name]:
             ours[family].add(name)
     short = defaultdict(dict)  # family to {name: short one}
+    consts = set().union(*(names.consts for names in modules.values()))
+    consts -= set().union(*(names.bound - names.consts for names in modules.values()))
     return {
-        path: _rename(text, short[families[path]], ours[families[path]], taken) if ours[families[path]] else text
+        path: _rename(text, short[family], ours[family], taken, consts) if ours[family] else text
         for path, text in sources.items()
+        for family in [families[path]]
     }
 
 
@@ -166,14 +171,16 @@ def _families(modules: dict) -> dict:
     return family
 
 
-def _rename(text: str, short: dict[str, str], ours: set[str], taken: set[str]) -> str:
+def _rename(text: str, short: dict[str, str], ours: set[str], taken: set[str], consts: set[str]) -> str:
     """Return a module's text with the names `ours` as they are in `short`, where those that are new to it are added."""
     lines = io.StringIO(text).readlines()
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     found = [token for token in tokens if token.type == tokenize.NAME and PRIVATE.fullmatch(token.string)]
     for token in found:
         if token.string in ours and token.string not in short:
-            short[token.string] = _next(len(short), taken)
+            is_const = token.string in consts
+            number = sum((name in consts) == is_const for name in short)
+            short[token.string] = _next(number, taken, ascii_uppercase if is_const else ascii_lowercase)
     for token in reversed(found):
         if token.string in ours:
             row, column = token.start
@@ -182,12 +189,12 @@ def _rename(text: str, short: dict[str, str], ours: set[str], taken: set[str]) -
     return "".join(lines)
 
 
-def _next(number: int, taken: set[str]) -> str:
+def _next(number: int, taken: set[str], letters: str) -> str:
     """Return short name `number`: _a to _z, then _a1 and so on, without those that are in use as they are."""
     at = 0
     while True:
-        rounds, letter = divmod(at, len(ascii_lowercase))
-        name = "_" + ascii_lowercase[letter] + (str(rounds) if rounds else "")
+        rounds, letter = divmod(at, len(letters))
+        name = "_" + letters[letter] + (str(rounds) if rounds else "")
         if name not in taken:
             if number == 0:
                 return name

@@ -10,6 +10,26 @@ def _about():
     return "%d.%d.%d" % tuple(about[1][:3]), about._machine, getattr(about, "_mpy", 0)
 
 
+def _memory():
+    import gc
+
+    gc.collect()
+    heaps = gc.mem_alloc(), gc.mem_free()
+    try:
+        import esp32
+
+        regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    except ImportError:
+        return heaps
+    try:
+        import network
+
+        is_on = network.WLAN(network.STA_IF).active()
+    except (ImportError, OSError, RuntimeError):
+        is_on = False
+    return heaps + (sum(region[1] for region in regions), max(region[2] for region in regions), is_on)
+
+
 def _kind(path):
     try:
         return os.stat(path)[0] & 0x4000
@@ -44,6 +64,16 @@ def _walk(folder):
             _walk(path)
         else:
             print(os.stat(path)[6], repr(path))
+
+
+def _copy(path, target):
+    block = bytearray(1024)
+    view = memoryview(block)
+    with open(path, "rb") as file, open(target, "wb") as copy:
+        got = file.readinto(block)
+        while got:
+            copy.write(view[:got])
+            got = file.readinto(block)
 
 
 def _put(data, packed, path, is_last):

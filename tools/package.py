@@ -18,7 +18,7 @@ def package() -> dict:
     """Return what package.json has to say, from the files that are there."""
     from firmware import VERSION
 
-    files = [ROOT / "firmware" / "__init__.py"]
+    files = [ROOT / "firmware" / name for name in ("__init__.py", "microdot.py")]
     for folder in FOLDERS:
         files += sorted((ROOT / "firmware" / folder).glob("*.py"))
     names = [file.relative_to(ROOT).as_posix() for file in files]

@@ -14,16 +14,20 @@ import contextlib
 import getpass
 import hashlib
 import http.client
+import io
 import json
 import os
 import select
 import socket
 import sys
+import tarfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools import ROOT, console, manifest, mpy
+from tools import ROOT, console, health, manifest, memory, mpy
+from tools import project as projects
 from tools.console import Failure
 
 USER = "admin"
@@ -40,6 +44,12 @@ COMES_BACK_S = 330
 BUSY_TRIES = 5
 BUSY_AT_MOST_S = 10
 
+# Of a file, between two movements of its progress.
+PIECE_BYTES = 2048
+
+# Where the shipped site is beside a project (firmware/site/project.py).
+BESIDE = "/board"
+
 NOTHING_CHANGED = "Nothing has changed."
 
 
@@ -52,9 +62,12 @@ class Refusal(Failure):
 
 
 class Client:
-    """Speaks with one board. All raise Failure: Refusal for an answer, else for a board that cannot be reached."""
+    """Speaks with one board; `authorization` stands for the credentials of the environment.
 
-    def __init__(self, address: str):
+    All raise Failure: Refusal for an answer, else for a board that cannot be reached.
+    """
+
+    def __init__(self, address: str, authorization: str | None = None):
         parts = urlsplit(address if "//" in address else "http://" + address)
         try:
             port = parts.port
@@ -69,17 +82,38 @@ class Client:
         self._host = parts.hostname
         # Never through a proxy: the board is next door.
         self._connection = kind(parts.hostname, port, timeout=TIMEOUT_S)
-        self._credentials = credentials()
+        self._credentials = authorization or credentials()
+        self._prefix = ""
 
     def info(self) -> dict:
-        """Return the state of the board's tree, after having asked for a password where the board wants one."""
+        """Return the state of the board's tree, after having asked for a password where the board wants one.
+
+        A project may have this path for itself: then all that we ask for is below /board.
+        """
         try:
-            return self.json("GET", "/api/update")
+            return self._info()
         except Refusal as error:
             if error.status != 401 or self._credentials or not sys.stdin.isatty():
                 raise
         self._credentials = basic(getpass.getpass(f"Password of {self._host}: "))
-        return self.json("GET", "/api/update")
+        return self._info()
+
+    def _info(self) -> dict:
+        failure = None
+        for self._prefix in ("", BESIDE):
+            try:
+                info = self.json("GET", "/api/update")
+                if isinstance(info, dict) and "run" in info:
+                    return info
+                failure = failure or self._stranger()
+            except Refusal as error:
+                if error.status == 401:
+                    raise
+                failure = failure or error
+        raise failure
+
+    def _stranger(self) -> Refusal:
+        return Refusal(200, f"What answers at {self.address} is no Limpet.")
 
     def json(self, method: str, path: str, document=None) -> dict:
         """Send a request with a JSON document, and return that of the answer."""
@@ -87,17 +121,24 @@ class Client:
         try:
             return json.loads(self.request(method, path, body, {"Content-Type": "application/json"}))
         except ValueError:
-            raise Failure(f"What answers at {self.address} is no Limpet.") from None
+            raise self._stranger() from None
 
-    def stage(self, name: str, data: bytes) -> None:
-        """Send one file."""
+    def stage(self, name: str, data: bytes, told: Callable[[int], None] = lambda sent: None) -> None:
+        """Send one file; `told` gets how many bytes of it are sent, again and again."""
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        self.request("PUT", f"/api/update/files/{name}", data, {"Content-Digest": f"sha-256=:{digest}:"})
+        self.request("PUT", f"/api/update/files/{name}", data, {"Content-Digest": f"sha-256=:{digest}:"}, told)
 
-    def request(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None) -> bytes:
-        """Send a request and return the body of the answer."""
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict | None = None,
+        told: Callable[[int], None] = lambda sent: None,
+    ) -> bytes:
+        """Send a request and return the body of the answer; `told`: see `stage`."""
         for turn in range(BUSY_TRIES):
-            status, reason, fields, data = self._request(method, path, body, headers)
+            status, reason, fields, data = self._request(method, path, body, headers, told)
             wait = fields.get("Retry-After", "")
             is_busy = status in (429, 503) and wait.isdigit() and int(wait) <= BUSY_AT_MOST_S
             if not is_busy or turn == BUSY_TRIES - 1:
@@ -107,14 +148,17 @@ class Client:
             return data
         raise Refusal(status, self._explain(status, reason, fields, data))
 
-    def _request(self, method, path, body, headers):
+    def _request(self, method, path, body, headers, told):
         fields = {"Accept": "application/json", **(headers or {})}
+        if body is not None:
+            fields["Content-Length"] = str(len(body))
+            body = _pieces(body, told)
         if self._credentials:
             fields["Authorization"] = self._credentials
         if self._has_ended():
             self.close()
         try:
-            self._connection.request(method, path, body, fields)
+            self._connection.request(method, self._prefix + path, body, fields)
             with self._connection.getresponse() as answer:
                 return answer.status, answer.reason, answer.headers, answer.read()
         except socket.gaierror:
@@ -153,7 +197,7 @@ class Client:
         """Return the state of the board's tree once it has started anew, None while it has not."""
         self._connection.timeout = POLL_TIMEOUT_S
         try:
-            info = self.json("GET", "/api/update")
+            info = self._info()
         except Failure:
             return None
         finally:
@@ -162,14 +206,26 @@ class Client:
         return None if info["run"] == run else info
 
 
+def _pieces(body: bytes, told: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield a body in pieces, and tell how much was taken."""
+    for at in range(0, len(body), PIECE_BYTES):
+        yield body[at : at + PIECE_BYTES]
+        told(min(at + PIECE_BYTES, len(body)))
+
+
 def credentials() -> str | None:
     """Return the Authorization of the environment, or None."""
-    token, password = os.environ.get("LIMPET_TOKEN"), os.environ.get("LIMPET_PASSWORD")
+    token = os.environ.get("LIMPET_TOKEN")
     if token:
         if not token.isascii() or not token.isprintable():
             raise Failure("$LIMPET_TOKEN holds no token.")
         return f"Bearer {token}"
-    return basic(password) if password else None
+    return basic(password()) if password() else None
+
+
+def password() -> str | None:
+    """Return the administrator's password of the environment, or None."""
+    return os.environ.get("LIMPET_PASSWORD") or None
 
 
 def basic(password: str) -> str:
@@ -177,29 +233,75 @@ def basic(password: str) -> str:
     return "Basic " + base64.b64encode(f"{USER}:{password}".encode()).decode()
 
 
-def deploy(address: str, root: Path = ROOT, form: str = manifest.COMPILED, dry_run: bool = False) -> dict:
-    """Bring the tree at `root` to the board at `address` and return what was done; see `--json`. Raises Failure."""
+def deploy(
+    address: str,
+    root: Path = ROOT,
+    form: str = manifest.COMPILED,
+    dry_run: bool = False,
+    force: bool = False,
+    project: Path | None = None,
+    is_alone: bool = False,
+) -> dict:
+    """Bring the tree at `root`, and the folder `project`, to the board at `address` and return what was done.
+
+    As over the cable, a tree that the image has frozen in it is not sent, and one that needs too much memory is not
+    either unless to `force` it. `is_alone`: a project that is there goes. See `--json`. Raises Failure.
+    """
+    projects.tell_left(project)
     client = Client(address)
     with contextlib.closing(client):
         info = client.info()
-        plan = look(client, info, root, form)
+        image = info.get("frozen")  # which older ones do not tell
+        form = manifest.choose(root, form, image["tree"] if image else None)
+        memory.weigh(root, form, image, info.get("python_bytes"), force or dry_run)
+        plan = look(client, info, root, form, project)
+        projects.refuse_loss(plan.remove, project, is_alone)
         done = {
-            **{"host": client.address, "files": len(plan.wanted), "sent": plan.send, "removed": plan.remove},
+            **{"host": client.address, "image": image, "form": form},
+            **{"files": len(plan.wanted), "sent": plan.send, "removed": plan.remove},
             **{"sent_bytes": 0, "tree": plan.tree, "address": client.address, "trial": info["state"] == "trial"},
+            **{"reachable": True, "reasons": {}, "left_out": [], "project_error": None},
         }
-        if dry_run or plan.is_done:
+        if dry_run:
             return done
+        if plan.is_done:
+            return {**done, **health.ask(client.address, 0)._asdict()}
         done["sent_bytes"] = stage(client, plan, info)
         console.note("Changing over.")
         switch(client, plan)
         done["trial"] = wait(client, plan, info["run"])["state"] == "trial"
-    return done
+    return {**done, **health.ask(client.address, 0)._asdict()}
 
 
-def look(client: Client, info: dict, root: Path, form: str) -> Plan:
-    """Return what is to be done to bring the tree at `root` to the board."""
+def pack(target: Path, arch: str | None, root: Path = ROOT, form: str = manifest.COMPILED, project=None) -> dict:
+    """Write the tree at `root`, and the folder `project`, to a file that the page of a board takes; return what was.
+
+    It is a tar file. Its first member, update.json, tells the hash of the manifest ("tree"), for which native code it
+    is ("arch", as the board's .mpy format numbers it; 0 for any), what it needs of memory, and of each staged file its
+    path and hash. Raises Failure.
+    """
+    wanted = manifest.build(root, arch, form, project)
+    plan = manifest.Plan(wanted, dict.fromkeys(manifest.Plan.ask(wanted, {})), {})
+    paths = {plan.name(path): path for path in [*wanted, manifest.MANIFEST]}
+    index = {
+        "tree": plan.tree,
+        "arch": mpy.ARCHITECTURES.index(arch) if arch else 0,
+        "needed": memory.needed(root, form) or 0,
+        "files": {name: [paths[name], manifest.sha256(data)] for name, data in plan.staged.items()},
+    }
+    with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in {"update.json": json.dumps(index).encode(), **plan.staged}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return {"file": str(target), "tree": plan.tree, "files": len(wanted)}
+
+
+def look(client: Client, info: dict, root: Path, form: str, project: Path | None = None) -> Plan:
+    """Return what is to be done to bring the tree at `root`, and the folder `project`, to the board."""
+    is_compiled = form == manifest.COMPILED or project and form == manifest.FROZEN
     try:
-        arch = mpy.architecture(info["mpy"] or 0) if form == manifest.COMPILED else None
+        arch = mpy.architecture(info["mpy"] or 0) if is_compiled else None
     except mpy.CompileError as error:
         raise Failure(f"{client.address}: {error}: put a newer MicroPython there, or take --source.") from error
     there = {}
@@ -208,7 +310,7 @@ def look(client: Client, info: dict, root: Path, form: str) -> Plan:
         there[path] = digest
     old = manifest.parse(client.request("GET", "/api/update/manifest")) if info["tree"] else {}
     client.close()  # compiling takes longer than the board waits for the next request
-    wanted = manifest.build(root, arch, form)
+    wanted = manifest.build(root, arch, form, project)
     return Plan(wanted, {path: there.get(path) for path in manifest.Plan.ask(wanted, old)}, old, there)
 
 
@@ -240,11 +342,11 @@ def stage(client: Client, plan: Plan, info: dict) -> int:
     total = sum(len(plan.staged[name]) for name in missing)
     with console.progress(f"Sending {len(plan.send)} files, {total // 1024:,} KB", total) as bar:
         for name in missing:
+            before = bar.done
             try:
-                client.stage(name, plan.staged[name])
+                client.stage(name, plan.staged[name], lambda sent, before=before: bar.update(before + sent))
             except Failure as error:
                 raise Failure(f"{error} {NOTHING_CHANGED}") from error
-            bar.advance(len(plan.staged[name]))
     return total
 
 
@@ -294,3 +396,4 @@ def tell(done: dict) -> None:
         )
     else:
         console.say(f"The server answers: {done['address']}", "green")
+    health.tell(done["reasons"], done["left_out"])

@@ -88,11 +88,11 @@ async def serve(address, port=53, host="0.0.0.0"):
     Bear in mind that others may be asked at 0.0.0.0 too: give the access point's own address where there are several.
     """
     responder = Responder(address)
-    family, kind, protocol, _, place = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
+    family, kind, protocol, _, own = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
-        sock.bind(place)
+        sock.bind(own)
         while True:
             await _readable(sock)
             if not _answer_some(sock, responder):

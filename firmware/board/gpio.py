@@ -2,7 +2,7 @@
 
 import machine
 
-from firmware.board import hardware
+from firmware.board.chip import chip, refuse_flash
 
 # `duty_u16` of what is always on.
 _FULL_DUTY = 65535
@@ -17,8 +17,8 @@ class Pin:
     """
 
     def __init__(self, number, mode, frequency_hz, inverted):
-        hardware.refuse_flash(number)
-        if mode == "input_pull_up" and hardware.chip() == "ESP32" and number > _LAST_WITH_PULL:
+        refuse_flash(number)
+        if mode == "input_pull_up" and chip() == "ESP32" and number > _LAST_WITH_PULL:
             raise ValueError("the pin has no pull-up")
         self._number = number
         self._inverted = inverted

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import select
 import sys
 import time
 
@@ -32,20 +33,13 @@ gc.threshold(2048)
 # What the watchdog, which goes on, leaves to who has stopped the server to work at the prompt, or to deploy.
 _PROMPT_MS = 3600000
 
-# The pins of the flash, by chip (data sheets, "Pin overview"); the driver lets some pass. Of the chips without a range
-# nothing is known here.
-_FLASH = (
-    ("ESP32S2", 26, 32),
-    ("ESP32S3", 26, 32),
-    ("ESP32C3", 12, 17),
-    ("ESP32C6", 24, 30),
-    ("ESP32C", 1, 0),
-    ("ESP32H", 1, 0),
-    ("ESP32P4", 1, 0),
-    ("ESP32PICOD4", 6, 11),
-    ("ESP32PICOD4", 16, 17),
-    ("ESP32", 6, 11),
-)
+# By Ctrl-T a laptop asks over the serial line (`console`); a prompt takes no notice of it.
+_QUESTION = b"\x14"
+# What is read at once of what somebody types.
+_MAX_TYPED = 64
+
+_keys = select.poll()
+_keys.register(sys.stdin, select.POLLIN)
 
 _is_watched = False
 _last_ms = time.ticks_ms()
@@ -61,6 +55,8 @@ class _LED:
 
     def attach(self, number, inverted):
         """Have it on a pin; `inverted`: where a low level lights it. Raises ValueError for a pin the chip has not."""
+        from firmware.board.chip import refuse_flash
+
         refuse_flash(number)
         self._pin = machine.Pin(number, machine.Pin.OUT, value=inverted)
         self._inverted = inverted
@@ -73,23 +69,6 @@ class _LED:
 led = _LED()
 
 
-def chip():
-    """Return which chip this is, of those whose flash pins are known: as in "LOLIN_C3_MINI with ESP32-C3FH4"."""
-    name = NAME[NAME.rfind(" ") + 1 :].replace("-", "")
-    for known, _, _ in _FLASH:
-        if name.startswith(known):
-            return known
-    return name
-
-
-def refuse_flash(number):
-    """Raise ValueError for a pin that the flash hangs on: whoever drives it stops the board, at each start."""
-    this = chip()
-    for name, first, last in _FLASH:
-        if name == this and first <= number <= last:
-            raise ValueError("the flash is on it")
-
-
 def pin(number, mode, frequency_hz, inverted):
     """Return a `gpio.Pin`; who has none does not load it. Raises what that does."""
     from firmware.board.gpio import Pin
@@ -98,8 +77,31 @@ def pin(number, mode, frequency_hz, inverted):
 
 
 def options():
-    """Return where to serve and where data are kept: {"host", "port", "tls_port", "data"}; None: as in the settings."""
-    return {"host": "0.0.0.0", "port": None, "tls_port": None, "data": "/data"}
+    """Return where to serve, and where data and the project are: {"host", "port", "tls_port", "data", "project"}.
+
+    None: as in the settings.
+    """
+    return {"host": "0.0.0.0", "port": None, "tls_port": None, "data": "/data", "project": "/project"}
+
+
+def take_turn(python_bytes):
+    """Do what has to be done now and then: count the time, and answer a laptop that asks over the serial line.
+
+    `python_bytes`: for the answer, see `console`. What else is typed there goes.
+    """
+    uptime_s()
+    is_asked = False
+    for _ in range(_MAX_TYPED):
+        if not _keys.poll(0):
+            break
+        is_asked = sys.stdin.buffer.read(1) == _QUESTION or is_asked
+    if is_asked:
+        try:
+            from firmware.server import loader
+
+            loader.borrow("firmware.board.console").begin(python_bytes)
+        except MemoryError:
+            pass  # who gets no answer interrupts
 
 
 def run(coroutine, start):
@@ -127,18 +129,51 @@ def uptime_s():
 
 
 def heap():
-    """Return MicroPython's heap in bytes: {"free", "used"}; free counts what it can still get from the other one."""
-    return {"free": gc.mem_free(), "used": gc.mem_alloc()}
+    """Return what Python has, in bytes: {"free", "used"}, garbage being used."""
+    # `mem_free` counts the system's largest block, too: Python's heap could grow by it. Wi-Fi may take from that
+    # between two looks.
+    for _ in range(3):
+        largest = idf_heap()["largest"]
+        free = gc.mem_free()
+        if largest == idf_heap()["largest"]:
+            break
+    return {"free": max(0, free - largest), "used": gc.mem_alloc()}
 
 
 def idf_heap():
     """Return the heap that Wi-Fi and TCP live in, in bytes: {"free", "largest" block, "lowest" free ever}."""
-    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
-    return {
-        "free": sum(region[1] for region in regions),
-        "largest": max(region[2] for region in regions),
-        "lowest": sum(region[3] for region in regions),
-    }
+    free = largest = lowest = 0
+    for region in esp32.idf_heap_info(esp32.HEAP_DATA):
+        free += region[1]
+        largest = max(largest, region[2])
+        lowest += region[3]
+    return {"free": free, "largest": largest, "lowest": lowest}
+
+
+def hold(size, before):
+    """Take `size` bytes of the system's heap, `before` bytes into its largest block; `release()` of what is returned
+    gives them back.
+
+    They are the stack of a thread that waits for it. Raises OSError, MemoryError.
+    """
+    first = _park(before)
+    try:
+        return _park(size)
+    finally:
+        first.release()
+
+
+def _park(size):
+    import _thread
+
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    _thread.stack_size(size)
+    try:
+        _thread.start_new_thread(lock.acquire, ())
+    finally:
+        _thread.stack_size(0)
+    return lock
 
 
 def temperature_c():
@@ -158,6 +193,11 @@ def nvs():
 def reset():
     """Start the board anew; does not return."""
     machine.reset()
+
+
+def soft_reset():
+    """Start Python anew; Wi-Fi stays as it is. Does not return."""
+    machine.soft_reset()
 
 
 def reset_cause():

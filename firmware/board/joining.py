@@ -16,48 +16,24 @@ _NETWORKS_MOST = 8
 
 _INTERRUPTED = "interrupted"
 
-# MicroPython's ticks wrap at this or at a multiple of it.
-_TICKS_MASK = (1 << 30) - 1
-
-
-def elapsed(now, since):
-    """Return the milliseconds between two ticks at most 12 days apart."""
-    return (now - since) & _TICKS_MASK
-
-
-def say(text):
-    """Print a line for whoever watches the serial line."""
-    print("limpet:", text)
-
 
 class Joiner:
-    """Joins networks. What the driver raises goes through; the next call copes with the state that is left.
+    """Joins networks for a `firmware.board.wifi.Supervisor`, `boss`, and keeps its `reason`, `failures`, `attempts`.
 
-    `hurry`: set it, and a round ends with the attempt under way cut short. `reason`, `failures`, `attempts`: see
-    `firmware.board.wifi.Supervisor`.
+    What the driver raises goes through; the next call copes with the state that is left. Once `boss.hurry` is set a
+    round ends, with the attempt under way cut short.
     """
 
-    def __init__(self, radio, settings, sleep_ms, ticks_ms):
-        self.hurry = False
-        self.reason = None
-        self.failures = {}
-        self.attempts = 0
+    def __init__(self, boss, radio):
         self.rounds = 0  # since the last link
+        self._boss = boss
         self._radio = radio
-        self._settings = settings
-        self._sleep_ms = sleep_ms
-        self._ticks_ms = ticks_ms
-
-    def forget(self):
-        """Begin anew: there is a link."""
-        self.reason = None
-        self.failures = {}
-        self.attempts = self.rounds = 0
 
     async def round(self):
         """Try the known networks that are in range, in their order; return the name of the one joined, or None."""
+        boss = self._boss
         self.rounds += 1
-        networks = self._settings.current["networks"]
+        networks = boss.settings.current["networks"]
         if not networks:
             return None
         await self.quiet()
@@ -79,38 +55,39 @@ class Joiner:
             if not reason:
                 return ssid
             await self.quiet()
-            if self.hurry:
+            if boss.hurry:
                 return None
             failures[ssid] = reason
         for ssid in failures:
-            if failures[ssid] != self.failures.get(ssid):
-                say("cannot join %s: %s" % (ssid, failures[ssid]))
-        self.reason = failures[networks[-1]["ssid"]]
-        self.failures = failures
+            if failures[ssid] != boss.failures.get(ssid):
+                boss.say("cannot join %s: %s" % (ssid, failures[ssid]))
+        boss.reason = failures[networks[-1]["ssid"]]
+        boss.failures = failures
         return None
 
     async def attempt(self, known, bssid=None):
         """Try to join one network; return None once there is an address, else why there is none."""
+        boss = self._boss
         radio = self._radio
-        self.attempts += 1
-        radio.connect(self._settings.current["hostname"], known["ssid"], known["password"], bssid, known.get("address"))
-        since = self._ticks_ms()
+        boss.attempts += 1
+        radio.connect(boss.settings.current["hostname"], known["ssid"], known["password"], bssid, known.get("address"))
+        since = boss.ticks_ms()
         linked = False
-        while not self.hurry:
-            await self._sleep_ms(_POLL_MS)
+        while not boss.hurry:
+            await boss.sleep_ms(_POLL_MS)
             if radio.address():
                 return None
             if radio.rssi() is not None:
                 if not linked:
                     linked = True
-                    since = self._ticks_ms()
-                if elapsed(self._ticks_ms(), since) >= _ADDRESS_MS:
+                    since = boss.ticks_ms()
+                if boss.elapsed(since) >= _ADDRESS_MS:
                     return NO_ADDRESS
             elif linked:
                 return radio.last_failure()
             else:
                 reason = radio.failure()
-                if not reason and elapsed(self._ticks_ms(), since) >= _JOIN_MS:
+                if not reason and boss.elapsed(since) >= _JOIN_MS:
                     reason = radio.last_failure()
                 if reason:
                     return reason
@@ -118,9 +95,10 @@ class Joiner:
 
     async def try_new(self, ssid, password):
         """Try a network, and save one that works as the first choice; return what `Supervisor.try_network` does."""
+        boss = self._boss
         wanted = {"ssid": ssid, "password": password or None}
         others = []
-        for known in self._settings.current["networks"]:
+        for known in boss.settings.current["networks"]:
             if known["ssid"] != ssid:
                 others.append(known)
             elif known.get("address"):
@@ -130,20 +108,21 @@ class Joiner:
         if not reason:
             address = self._radio.address()
             try:
-                self._settings.change(networks=[wanted] + others[: _NETWORKS_MOST - 1])
+                boss.settings.change(networks=[wanted] + others[: _NETWORKS_MOST - 1])
                 return True, None, address
             except Exception as error:
                 reason = "cannot be saved: %s" % getattr(error, "detail", error)
-        self.reason = reason
-        say("cannot join %s: %s" % (ssid, reason))
+        boss.reason = reason
+        boss.say("cannot join %s: %s" % (ssid, reason))
         await self.quiet()
         return False, reason, None
 
     async def quiet(self):
         """End what the station does, and give the driver its moment."""
+        boss = self._boss
         if self._radio.busy:
             self._radio.disconnect()
-            await self._sleep_ms(_PAUSE_MS)
+            await boss.sleep_ms(_PAUSE_MS)
 
     def in_range(self):
         """Return what `Supervisor.scan` says."""

@@ -11,6 +11,8 @@ from firmware.http.errors import HTTPError
 
 _FULL_PERCENT = 100
 
+is_kept = True  # the pins are opened once (server/loader.py)
+
 version = 0  # of what the settings say: another one, where names or modes may be others, also after a restart
 
 _rows = []  # of the settings, as they were opened

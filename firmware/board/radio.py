@@ -12,7 +12,12 @@ NO_ADDRESS = "no address"
 NO_ANSWER = "no answer"
 
 _REASONS = {
+    # Access points say so, too, while they start anew, or when a board that was reset comes back.
+    3: "sent away by the network",
+    4: "sent away as idle",
     5: "network is full",
+    6: "not known to the network any more",
+    7: "not known to the network any more",
     # Which of these a wrong password gives depends on the security, the chip and ESP-IDF's version.
     14: WRONG_PASSWORD,
     15: WRONG_PASSWORD,
@@ -39,29 +44,38 @@ _UNSET = "0.0.0.0"
 class Radio:
     """Both interfaces of one radio.
 
-    `busy`: the station may be connected or connecting, so disconnect it first; `open`: the access point may be.
+    `station`: MicroPython's object; `busy`: it may be connected or connecting, so disconnect it first; `open`: the
+    access point may be.
     """
 
     def __init__(self, network):
         self.busy = self.open = False
         self._network = network
         self._stale = None
-        self._station = self._point = None
+        self.station = self._point = None
 
     def start(self):
         """Switch the station on and the access point off, whatever a soft reset has left; has to come first."""
         network = self._network
-        self._station = network.WLAN(network.STA_IF)
+        self.station = network.WLAN(network.STA_IF)
         self._point = network.WLAN(network.AP_IF)
-        if self._station.active():
+        # On a board it is active since boot.py, and idle unless a soft reset has left it at something.
+        if self.station.active() and self.station.status() != _STATUS_IDLE:
             self.busy = True
-        self._station.active(True)
+        self.station.active(True)
         self.open = True
         self.close_access_point()
 
+    def find(self):
+        """Take over a radio that is on: the station is at something, the access point is closed."""
+        network = self._network
+        self.station = network.WLAN(network.STA_IF)
+        self._point = network.WLAN(network.AP_IF)
+        self.busy = True
+
     def stop(self):
         """Switch everything off, as far as the driver lets. Never raises."""
-        for wlan in (self._point, self._station):
+        for wlan in (self._point, self.station):
             try:
                 wlan.active(False)
             except Exception:
@@ -72,19 +86,19 @@ class Radio:
     def left_connected(self, hostname):
         """Return the name of the network that a soft reset has left joined as `hostname`, or None. Never raises."""
         try:
-            if self._station.isconnected() and self._network.hostname() == hostname:
-                return self._station.config("ssid")
+            if self.station.isconnected() and self._network.hostname() == hostname:
+                return self.station.config("ssid")
         except Exception:
             pass  # a name that is no text
         return None
 
     def tune(self):
         """Switch off power saving (a ping takes up to 1 s with it) and the driver's own attempts to connect again."""
-        self._station.config(reconnects=0, pm=_PM_NONE)
+        self.station.config(reconnects=0, pm=_PM_NONE)
 
     def connect(self, hostname, ssid, password, bssid, address):
         """Begin to join. `bssid`: the access point to choose, or None; `address`: a static one, or None for DHCP."""
-        station = self._station
+        station = self.station
         self.busy = True
         self._network.hostname(hostname)
         station.active(True)
@@ -100,19 +114,19 @@ class Radio:
     def disconnect(self):
         """End what the station does. Never raises: the driver does when there is nothing to end."""
         try:
-            self._station.disconnect()
+            self.station.disconnect()
             self.busy = False
         except Exception:
             pass
 
     def is_connected(self):
         """Tell whether the station has a link and an address."""
-        return self._station.isconnected()
+        return self.station.isconnected()
 
     def address(self):
         """Return the station's address as text, or None."""
-        if self._station.isconnected():
-            address = self._station.ipconfig("addr4")[0]
+        if self.station.isconnected():
+            address = self.station.ipconfig("addr4")[0]
             if address != _UNSET:  # a lease that ran out leaves the link up
                 return address
         return None
@@ -120,18 +134,18 @@ class Radio:
     def rssi(self):
         """Return the signal in dBm, or None when there is no link; a link may still lack an address. Never raises."""
         try:
-            return self._station.status("rssi")
+            return self.station.status("rssi")
         except Exception:
             return None
 
     def failure(self):
         """Return why the attempt under way has failed, or None while it may still succeed."""
-        code = self._station.status()
+        code = self.station.status()
         return None if code >= _STATUS_IDLE or code == self._stale else _reason(code)
 
     def last_failure(self):
         """Return why the last link or attempt has ended, as the driver remembers it."""
-        return _reason(self._station.status())
+        return _reason(self.station.status())
 
     def scan(self):
         """Return the networks in range as (name, bssid, dBm, is locked), strongest first; a hidden one is named "".
@@ -139,7 +153,7 @@ class Radio:
         This blocks everything for 2 to 3 seconds. Nothing found may also mean that the driver would not look.
         """
         found = []
-        for ssid, bssid, _, rssi, security, _ in self._station.scan():
+        for ssid, bssid, _, rssi, security, _ in self.station.scan():
             try:
                 found.append((str(ssid, "utf-8"), bssid, rssi, security not in (_OPEN, _OWE)))
             except UnicodeError:
@@ -156,7 +170,7 @@ class Radio:
         """
         point = self._point
         if ssid is None:
-            mac = self._station.config("mac")
+            mac = self.station.config("mac")
             ssid = "Limpet-%02X%02X" % (mac[4], mac[5])
         self.open = True
         try:
@@ -179,6 +193,14 @@ class Radio:
             return len(self._point.status("stations"))
         except Exception:
             return 0
+
+
+def explain(error):
+    """Return what the driver has raised, in words where it has a number."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "0x0101" in text:  # ESP_ERR_NO_MEM
+        return "not enough memory for the radio (%r)" % error
+    return repr(error)
 
 
 def _reason(code):

@@ -1,15 +1,16 @@
-"""What the settings may be: a table, and the one function that reads a document by it.
+"""What the settings may be: a table for `http/validator.py`, and what it cannot say."""
 
-A row of the table is a dict, an object with these members and no others; or (kind, default, ...) with what the kind
-needs: a list how many items at the most, their row, and the member that tells them apart. A kind that ends in "?"
-takes null too. Where the default is REQUIRED, the member has to be there.
-"""
+import sys
 
-REQUIRED = ...
+from firmware.http import validator
+from firmware.http.validator import REQUIRED, check_type, refusal  # noqa: F401 - the last for settings
 
 # More would make a round through them longer than anybody waits; each costs some 200 bytes of heap.
 _MAX_NETWORKS = 8
 _MAX_TIME_SERVERS = 4
+_MAX_PATHS = 12
+_MAX_PATH = 32
+_MAX_ORIGINS = 4
 # IEEE 802.11: an SSID has up to 32 bytes.
 _MAX_SSID_BYTES = 32
 # Each costs some 300 bytes of heap, and the page a line.
@@ -20,65 +21,10 @@ _MAX_HOSTNAME = 32
 # RFC 1035 2.3.4, as text.
 _MAX_SERVER = 253
 
-_NETWORK = {
-    "ssid": ("ssid", REQUIRED),
-    "password": ("key?", None),
-    "address": (
-        "object?",
-        None,
-        {
-            "ip": ("ipv4", REQUIRED),
-            "mask": ("ipv4", "255.255.255.0"),
-            "gateway": ("ipv4", REQUIRED),
-            "dns": ("ipv4", REQUIRED),
-        },
-    ),
-}
+_DIGITS = "0123456789"
+_NAME_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-" + _DIGITS
 
-# A pin that others may read, and set where it is no input.
-_PIN = {
-    "number": ("int", REQUIRED, 0, 54),
-    "name": ("name", REQUIRED),
-    "mode": ("choice", REQUIRED, "input", "input_pull_up", "output", "pwm"),
-    # Servos take 50, lamps 1000, silent fans 25000. Some chips cannot do less than 5.
-    "frequency_hz": ("int", 1000, 10, 100000),
-    # A low level is on.
-    "inverted": ("bool", False),
-}
-
-SCHEMA = {
-    "hostname": ("hostname", "limpet"),
-    "networks": ("list", [], _MAX_NETWORKS, ("object", REQUIRED, _NETWORK), "ssid"),
-    # `after_s` without any network it opens; null: never.
-    "access_point": {"ssid": ("ssid?", None), "password": ("key?", None), "after_s": ("int?", 60, 5, 86400)},
-    "admin": ("hash?", None),
-    "time_servers": ("list", ["pool.ntp.org", "time.cloudflare.com"], _MAX_TIME_SERVERS, ("server", REQUIRED)),
-    # With https, http sends everybody there; null: off.
-    "ports": {"http": ("int", 80, 1, 65535), "https": ("int?", None, 1, 65535)},
-    # Null: what the server has of its own (server/limits.py). lwIP has some ten sockets, two of them for other things.
-    "limits": {
-        # A page with its live connection open needs two more.
-        "connections": ("int?", None, 3, 8),
-        # The settings themselves have to fit.
-        "body_bytes": ("int?", None, 4096, 65536),
-        "head_ms": ("int?", None, 1000, 60000),
-        "silence_ms": ("int?", None, 1000, 120000),
-        "idle_ms": ("int?", None, 500, 120000),
-        "requests": ("int?", None, 1, 100000),
-    },
-    "pins": {
-        "led": ("int?", None, 0, 54),
-        "led_inverted": ("bool", False),
-        "gpio": ("list", [], _MAX_PINS, ("object", REQUIRED, _PIN), "number"),
-    },
-    # Sooner, and a router that starts anew would have every board reset.
-    "wifi": {"reset_after_s": ("off", 0, 300, 604800)},
-    # A name that nobody resolves blocks everything for up to 20 s (two DNS servers, ten each): longer than that.
-    "watchdog_s": ("off", 0, 30, 3600),
-}
-
-_SECRETS = ("key", "hash")
-_TWICE = {"ssid": "This network is in the list already.", "number": "This pin is in the list already."}
+_UNKNOWN = "There is no such setting."
 
 
 def read(value, old, wrong, is_lax=False):
@@ -86,105 +32,110 @@ def read(value, old, wrong, is_lax=False):
 
     `old`: the settings whose secrets a document keeps by giving them as true; false is none. `wrong`: a dict that gets
     what is wrong, {"networks.0.ssid": "..."}; what is returned is settings only while it stays empty. `is_lax`: pass
-    over members that are not in the table, which other versions may have written.
+    over members that are not in the table, and pins, which other versions may have written.
     """
-    return _object(SCHEMA, value, "", old, wrong, is_lax)
+    table = _table(value, old)
+    value = _with_secrets(table, value, old, wrong, "")
+    if is_lax:
+        value = _with_known_pins(value)
+    found = validator.read(table, value, wrong, "", None if is_lax else _UNKNOWN)
+    if "" in wrong:
+        wrong["settings"] = wrong.pop("")
+    if not wrong:
+        _check_whole(found, wrong)
+    return found
 
 
-def public(value, row=SCHEMA):
+def public(value, row=None):
     """Return settings without their secrets: each is true where there is one, else false."""
-    if type(row) is dict:
+    row = row or _table(value)
+    if type(row) is tuple:
+        if row[0] in _SECRETS:
+            return value is not None
+        row = row[0]
+    if type(row) is dict and value is not None:
         return {name: public(value[name], row[name]) for name in row}
-    kind = row[0].rstrip("?")
-    if kind in _SECRETS:
-        return value is not None
-    if kind == "list":
-        return [public(item, row[3]) for item in value]
-    return value if value is None or kind != "object" else public(value, row[2])
-
-
-def _object(row, value, path, old, wrong, is_lax):
-    if type(value) is not dict:
-        wrong[path or "settings"] = "This is an object."
-        return None
-    if path:
-        path += "."
-    for name in value:
-        if name not in row and not is_lax:
-            wrong[path + name] = "There is no such setting."
-    read = {}
-    for name in row:
-        inner = row[name]
-        before = old.get(name) if type(old) is dict else None
-        if type(inner) is dict:
-            read[name] = _object(inner, value.get(name, {}), path + name, before, wrong, is_lax)
-        elif name in value:
-            read[name] = _value(inner, value[name], path + name, before, wrong, is_lax)
-        elif inner[1] is REQUIRED:
-            wrong[path + name] = "This is required."
-        else:
-            read[name] = list(inner[1]) if type(inner[1]) is list else inner[1]
-    if not wrong and "gateway" in row:
-        _check_address(read, path, wrong)
-    if not wrong and "https" in row and read["https"] == read["http"]:
-        wrong[path + "https"] = "This is the port of http."
-    if not wrong and "gpio" in row and is_lax:
-        read["gpio"] = [pin for pin in read["gpio"] if pin["number"] != read["led"]]
-    elif not wrong and "gpio" in row:
-        for at, pin in enumerate(read["gpio"]):
-            if pin["number"] == read["led"]:
-                wrong["%sgpio.%d.number" % (path, at)] = "This is the LED's pin."
-    return read
-
-
-def _value(row, value, path, old, wrong, is_lax):
-    kind = row[0]
-    if kind[-1] == "?":
-        kind = kind[:-1]
-        if value is None:
-            return None
-    if kind == "object":
-        return _object(row[2], value, path, old, wrong, is_lax)
-    if kind == "list":
-        return _list(row, value, path, old, wrong, is_lax)
-    if kind in _SECRETS and type(value) is bool:
-        if value and old is None:
-            wrong[path] = "There is none to keep: give it, not true."
-        return old if value else None
-    reason = _CHECKS[kind](value, *row[2:])
-    if reason:
-        wrong[path] = reason
+    if type(row) is list:
+        return [public(item, row[0]) for item in value]
     return value
 
 
-def _list(row, value, path, old, wrong, is_lax):
-    key = row[4] if len(row) > 4 else None
-    # Pins as another version has them must not take the networks and the password with them.
-    is_tolerant = is_lax and key == "number"
-    if type(value) is not list or len(value) > row[2] and not is_tolerant:
-        wrong[path] = "This is a list of at most %d." % row[2]
-        return None
-    read = []
-    names = set()
-    for at, item in enumerate(value[: row[2]]):
-        here = "%s.%d" % (path, at)
-        own = {} if is_tolerant else wrong
-        before = None
-        name = item.get(key) if key and type(item) is dict else None
-        if type(name) in (str, int):
-            if name in names:
-                own["%s.%s" % (here, key)] = _TWICE[key]
-            names.add(name)
+def _table(*documents):
+    """Return the table, with the project's settings where there is one; while it is left out they are kept unseen."""
+    # While it is imported it has none yet.
+    rows = getattr(sys.modules.get("firmware.settings"), "rows", None)
+    row = rows and rows(_check_own_secret)
+    if row is None:
+        if not [document for document in documents if type(document) is dict and document.get("project")]:
+            return SCHEMA
+        row = _check_unseen, None
+    table = dict(SCHEMA)
+    table["project"] = row
+    return table
+
+
+def _with_secrets(row, value, old, wrong, path):
+    """Return a value with the old secrets where it has true, and with none where it has false."""
+    key = None
+    if type(row) is tuple:
+        if row[0] in _SECRETS:
+            if value is True and old is None:
+                wrong[path] = "There is none to keep: give it, not true."
+            return value if type(value) is not bool else old if value else None
+        if len(row) > 3:
+            key = row[3]
+        row = row[0]
+    if path:
+        path += "."
+    if type(row) is dict and type(value) is dict:
+        if type(old) is not dict:
+            old = {}
+        kept = dict(value)
+        for name in row:
+            if name in value:
+                kept[name] = _with_secrets(row[name], value[name], old.get(name), wrong, path + name)
+        return kept
+    if type(row) is list and type(value) is list:
+        kept = []
+        for at, item in enumerate(value):
             # The order may have changed: an item is known by its name.
-            for known in old or ():
-                if known[key] == name:
-                    before = known
-        found = _value(row[3], item, here, before, own, is_lax)
-        if is_tolerant and own:
-            print("limpet: a pin of the settings is left out: %s" % own)
-        else:
-            read.append(found)
-    return read
+            name = item.get(key) if type(item) is dict else None
+            before = [known for known in old or () if key and known[key] == name]
+            kept.append(_with_secrets(row[0], item, before[0] if before else None, wrong, "%s%d" % (path, at)))
+        return kept
+    return value
+
+
+def _with_known_pins(value):
+    """Return a document without pins as another version has them: they must not take the networks with them."""
+    pins = value.get("pins") if type(value) is dict else None
+    gpio = pins.get("gpio") if type(pins) is dict else None
+    if type(gpio) is not list:
+        return value
+    kept = []
+    for pin in gpio[:_MAX_PINS]:
+        wrong = {}
+        validator.read(_PIN, pin, wrong, "", None)
+        if wrong or pin["number"] in [other["number"] for other in kept]:
+            print("limpet: a pin of the settings is left out: %s" % (wrong or pin))
+        elif pin["number"] != pins.get("led"):
+            kept.append(pin)
+    value, pins = dict(value), dict(pins)
+    value["pins"] = pins
+    pins["gpio"] = kept
+    return value
+
+
+def _check_whole(found, wrong):
+    """Look whether the members fit each other."""
+    for at, network in enumerate(found["networks"]):
+        if network["address"]:
+            _check_address(network["address"], "networks.%d.address." % at, wrong)
+    if found["ports"]["https"] == found["ports"]["http"]:
+        wrong["ports.https"] = "Must be another port than http's."
+    for at, pin in enumerate(found["pins"]["gpio"]):
+        if pin["number"] == found["pins"]["led"]:
+            wrong["pins.gpio.%d.number" % at] = "Must be another pin than the LED's."
 
 
 def _check_address(address, path, wrong):
@@ -192,11 +143,11 @@ def _check_address(address, path, wrong):
     ip, mask, gateway = [_number(address[name]) for name in ("ip", "mask", "gateway")]
     hosts = mask ^ 0xFFFFFFFF
     if hosts & (hosts + 1) or hosts < 3:
-        wrong[path + "mask"] = "This is no network's mask."
+        wrong[path + "mask"] = "Must be a network's mask, as 255.255.255.0."
     elif ip & hosts in (0, hosts):
-        wrong[path + "ip"] = "This is the address of the network itself."
+        wrong[path + "ip"] = "Must be the address of one host in the network."
     elif ip & mask != gateway & mask:
-        wrong[path + "gateway"] = "The gateway is in another network than the address."
+        wrong[path + "gateway"] = "Must be in the same network as the address."
 
 
 def _number(text):
@@ -213,9 +164,6 @@ def _number(text):
 
 # -- kinds: each returns what is wrong, or None
 
-_DIGITS = "0123456789"
-_NAME_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-" + _DIGITS
-
 
 def _is_of(text, letters):
     for letter in text:
@@ -229,24 +177,18 @@ def _is_label(text):
     return 0 < len(text) < 64 and _is_of(text, _NAME_LETTERS) and text[0] != "-" != text[-1]
 
 
-def _check_int(value, low, high):
-    if type(value) is not int or not low <= value <= high:
-        return "This is a whole number from %d to %d." % (low, high)
+def _check_after(value, low, high):
+    return None if value is None else check_type(int, value, low, high)
 
 
 def _check_off(value, low, high):
     if type(value) is not int or value and not low <= value <= high:
-        return "This is 0 (off) or a whole number from %d to %d." % (low, high)
-
-
-def _check_bool(value):
-    if type(value) is not bool:
-        return "This is true or false."
+        return "Must be 0 (off) or a whole number from %d to %d." % (low, high)
 
 
 def _check_choice(value, *choices):
     if value not in choices:
-        return "This is one of: %s." % ", ".join(choices)
+        return "Must be one of: %s." % ", ".join(choices)
 
 
 def _check_name(value):
@@ -264,6 +206,11 @@ def _check_hostname(value):
         return "A host name has 1 to %d letters, digits and hyphens, no hyphen at an end." % _MAX_HOSTNAME
 
 
+def _check_path(value):
+    if type(value) is not str or not 0 < len(value) <= _MAX_PATH or value[0] != "/":
+        return "A path begins with a slash, and has up to %d characters." % _MAX_PATH
+
+
 def _check_server(value):
     if type(value) is str and len(value) <= _MAX_SERVER:
         for label in value.split("."):
@@ -271,15 +218,29 @@ def _check_server(value):
                 break
         else:
             return None
-    return "This is a host's name or address."
+    return "Must be a host's name or address."
 
 
-def _check_ssid(value):
+def _check_origin(value):
+    # RFC 6454 6.2: as browsers write it, or none would ever be equal.
+    if type(value) is str and value.startswith("http") and value == value.lower():
+        scheme, _, authority = value.partition("://")
+        host, colon, port = authority.partition(":")
+        is_port = 0 < len(port) < 6 and _is_of(port, _DIGITS) and port[0] != "0" and int(port) < 65536
+        usual = {"http": "80", "https": "443"}.get(scheme)
+        if usual and not _check_server(host) and (is_port and port != usual if colon else True):
+            return None
+    return "Must be an origin as browsers write it: https://board.example.org, http://example.org:8080."
+
+
+def check_ssid(value):
+    """Return what is wrong with the name of a Wi-Fi network."""
     if type(value) is not str or not 0 < len(value.encode()) <= _MAX_SSID_BYTES or "\0" in value:
         return "A network's name has 1 to %d bytes." % _MAX_SSID_BYTES
 
 
-def _check_key(value):
+def check_key(value):
+    """Return what is wrong with the password of a Wi-Fi network that has one."""
     # IEEE 802.11: 8 to 63 printable ASCII characters, or the key itself as 64 hex digits.
     if type(value) is str and 8 <= len(value) <= 63:
         for letter in value:
@@ -289,7 +250,7 @@ def _check_key(value):
             return None
     if type(value) is str and len(value) == 64 and _is_of(value, "abcdefABCDEF" + _DIGITS):
         return None
-    return "A Wi-Fi password has 8 to 63 ASCII characters, or 64 hex digits; an open network has none (null)."
+    return "A Wi-Fi password has 8 to 63 ASCII characters, or 64 hex digits; an open network has none."
 
 
 def _check_hash(value):
@@ -302,24 +263,103 @@ def _check_hash(value):
         or not (words[2] and len(words[2]) % 2 == 0 and len(words[3]) == 64)
         or not _is_of(words[2] + words[3], "abcdefABCDEF" + _DIGITS)
     ):
-        return "This is a salted hash, pbkdf2-sha256$ITERATIONS$SALT$HASH."
+        return "Must be a salted hash, pbkdf2-sha256$ITERATIONS$SALT$HASH."
 
 
 def _check_ipv4(value):
     if _number(value) is None:
-        return "This is an IPv4 address."
+        return "Must be an IPv4 address."
 
 
-_CHECKS = {
-    "int": _check_int,
-    "off": _check_off,
-    "bool": _check_bool,
-    "choice": _check_choice,
-    "name": _check_name,
-    "hostname": _check_hostname,
-    "server": _check_server,
-    "ssid": _check_ssid,
-    "key": _check_key,
-    "hash": _check_hash,
-    "ipv4": _check_ipv4,
+def _check_own_secret(value, schema):
+    """Return what is wrong with a secret of the project's."""
+    return sys.modules["firmware.settings"].check(value, schema)
+
+
+def _check_unseen(value):
+    """Return what is wrong with settings whose project is left out: they are shown to nobody."""
+    return None if type(value) is dict else "Must be an object."
+
+
+# -- the table
+
+_SECRETS = (check_key, _check_hash, _check_own_secret, _check_unseen)
+
+_NETWORK = {
+    "ssid": (check_ssid, REQUIRED),
+    "password": (check_key, None),
+    "address": (
+        {
+            "ip": (_check_ipv4, REQUIRED),
+            "mask": (_check_ipv4, "255.255.255.0"),
+            "gateway": (_check_ipv4, REQUIRED),
+            "dns": (_check_ipv4, REQUIRED),
+        },
+        None,
+    ),
+}
+
+# A pin that others may read, and set where it is no input.
+_PIN = {
+    "number": (int, REQUIRED, 0, 54),
+    "name": (_check_name, REQUIRED),
+    "mode": (_check_choice, REQUIRED, "input", "input_pull_up", "output", "pwm"),
+    # Servos take 50, lamps 1000, silent fans 25000. Some chips cannot do less than 5.
+    "frequency_hz": (int, 1000, 10, 100000),
+    # A low level is on.
+    "inverted": (bool, False),
+}
+
+SCHEMA = {
+    "hostname": (_check_hostname, "limpet"),
+    "networks": ([_NETWORK], [], _MAX_NETWORKS, "ssid", "This network is in the list already."),
+    # `after_s` without any network it opens; null: never.
+    "access_point": {
+        "ssid": (check_ssid, None),
+        "password": (check_key, None),
+        "after_s": (_check_after, 60, 5, 86400),
+    },
+    "admin": (_check_hash, None),
+    # What may be read without a log-in though there is a password: paths of site/guards.py, each with all below it.
+    "public": (
+        [_check_path],
+        ["/api/events", "/api/led", "/api/pins", "/api/readings", "/api/readings.csv", "/api/status", "/metrics"],
+        _MAX_PATHS,
+    ),
+    "time_servers": ([_check_server], ["pool.ntp.org", "time.cloudflare.com"], _MAX_TIME_SERVERS),
+    # By what a browser asks for this board where that is not its name or address, as behind a proxy.
+    "origins": ([_check_origin], [], _MAX_ORIGINS),
+    # With https, http sends everybody there; null: off.
+    "ports": {"http": (int, 80, 1, 65535), "https": (int, None, 1, 65535)},
+    # Null: what the server has of its own (server/limits.py). lwIP has some ten sockets, two of them for other things.
+    "limits": {
+        # A page with its live connection open needs two more.
+        "connections": (int, None, 3, 8),
+        "waiting": (int, None, 1, 8),
+        "long_lived": (int, None, 1, 7),
+        # The settings themselves have to fit.
+        "body_bytes": (int, None, 4096, 65536),
+        # A tunnel's assertion and cookies make a head of several KB: whoever sends one takes that from the heap.
+        "head_bytes": (int, None, 1024, 8192),
+        "target_bytes": (int, None, 256, 4096),
+        "fields": (int, None, 24, 128),
+        "head_ms": (int, None, 1000, 60000),
+        "silence_ms": (int, None, 1000, 120000),
+        "rate_bytes": (int, None, 256, 65536),
+        "idle_ms": (int, None, 500, 120000),
+        "ping_ms": (int, None, 1000, 600000),
+        "message_bytes": (int, None, 256, 65536),
+        "requests": (int, None, 1, 100000),
+    },
+    "pins": {
+        "led": (int, None, 0, 54),
+        "led_inverted": (bool, False),
+        "gpio": ([_PIN], [], _MAX_PINS, "number", "This pin is in the list already."),
+    },
+    # Sooner, and a router that starts anew would have every board reset.
+    "wifi": {"reset_after_s": (_check_off, 0, 300, 604800)},
+    # Whether what a small board leaves out is there (site/guards.py); null: by the board's size.
+    "guards": (bool, None),
+    # A name that nobody resolves blocks everything for up to 20 s (two DNS servers, ten each): longer than that.
+    "watchdog_s": (_check_off, 0, 30, 3600),
 }

@@ -9,9 +9,11 @@ import math
 import sys
 import time
 
+from firmware.board.simprocess import keep_private, restart, run  # noqa: F401 - two of them for `board`
+
 NAME = "simulated"
 
-USAGE = """usage: main.py [--host HOST] [--port PORT] [--tls-port PORT] [--data DIR]
+USAGE = """usage: main.py [--host HOST] [--port PORT] [--tls-port PORT] [--data DIR] [--project DIR]
 
 Serves Limpet's pages and endpoints from a simulated board.
 
@@ -19,22 +21,12 @@ Serves Limpet's pages and endpoints from a simulated board.
   --port PORT       TCP port, 1 to 65535 (default: 8080)
   --tls-port PORT   serve HTTPS there, with the certificate in DIR/tls; --port then sends everybody there
   --data DIR        folder where the board keeps its files (default: .board)
+  --project DIR     folder of an application of your own, which is served before Limpet's pages
   --help            show this and end
 """
 
-# Linux's numbers and sizes.
-_SIGINT = 2
-_SIGTERM = 15
-_SIG_BLOCK = 0
-_SIG_UNBLOCK = 1
-_SIGSET_BYTES = 128
-_SIGNAL_INFO_BYTES = 128
-
 # EX_TEMPFAIL of sysexits.h.
 _RESET_STATUS = 75
-
-# Longer than a server takes that gives its requests their moment.
-_STOP_S = 3
 
 # The sensor: a room that is warmed and cools down again every so often, with a slight flutter.
 _MEAN_C = 21.5
@@ -151,6 +143,9 @@ def reset():
     sys.exit(_RESET_STATUS)
 
 
+soft_reset = reset
+
+
 def ticks_ms():
     """Return milliseconds of a clock that nobody sets and that wraps."""
     if hasattr(time, "ticks_ms"):
@@ -182,6 +177,10 @@ def idf_heap():
     return None
 
 
+def hold(size, before):
+    """Nothing to hold: only an ESP32 has this heap."""
+
+
 def temperature_c():
     """Return an invented temperature in degrees Celsius, which depends on nothing but the time since the start."""
     turn = 2 * math.pi * (_clock_s() - _start_s)
@@ -193,7 +192,7 @@ def temperature_c():
 
 
 def options():
-    """Return what the command line asks for: {"host", "port", "tls_port", "data"}.
+    """Return what the command line asks for: {"host", "port", "tls_port", "data", "project"}.
 
     Ends the process for --help and wrong usage.
     """
@@ -201,15 +200,17 @@ def options():
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
     try:
-        return parse_options(sys.argv[1:])
+        found = parse_options(sys.argv[1:])
     except ValueError as error:
         print("limpet: %s (try --help)" % error, file=sys.stderr)
         sys.exit(2)
+    keep_private(found["data"])
+    return found
 
 
 def parse_options(words):
     """Do the same for a list of words. Raises ValueError with one line for the user."""
-    found = {"host": "127.0.0.1", "port": 8080, "tls_port": None, "data": ".board"}
+    found = {"host": "127.0.0.1", "port": 8080, "tls_port": None, "data": ".board", "project": None}
     words = list(words)
     while words:
         word = words.pop(0)
@@ -238,77 +239,5 @@ def _port(name, text):
 # -- the process
 
 
-def run(coroutine, start):
-    """Run `coroutine` with `start` until it ends, or SIGTERM or Ctrl-C cancels it.
-
-    A second Ctrl-C does not wait for its end.
-    """
-    tasks = []
-
-    async def supervise():
-        task = asyncio.create_task(coroutine)
-        tasks.append(task)
-        _on_signals(task)
-        await task
-
-    async def cancel():
-        tasks[0].cancel()
-        await asyncio.wait_for(tasks[0], _STOP_S)
-
-    try:
-        start(supervise())
-    except asyncio.CancelledError:
-        pass
-    except KeyboardInterrupt:
-        # CPython's run has cancelled its tasks on the way out, MicroPython's leaves them as they are.
-        try:
-            if tasks and not tasks[0].done():
-                start(cancel())
-        except (KeyboardInterrupt, asyncio.CancelledError, Exception):
-            pass  # what was interrupted halfway may well be broken
-
-
-def _on_signals(task):
-    """Let SIGTERM cancel `task` where the system has a way; and SIGINT, where else it would interrupt anything."""
-    loop = asyncio.get_event_loop()
-    if hasattr(loop, "call_soon_threadsafe"):
-        import signal
-
-        def stop(number, frame):
-            # Unlike the loop's own handlers, one that bears a second signal while the interpreter ends.
-            signal.signal(number, signal.SIG_IGN)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(task.cancel)
-
-        signal.signal(signal.SIGTERM, stop)
-        return
-    try:
-        import ffi
-
-        libc = ffi.open(None)
-        signalfd = libc.func("i", "signalfd", "ipi")
-        mask = libc.func("i", "sigprocmask", "ipp")
-        both, interrupt = _signals(libc, (_SIGINT, _SIGTERM)), _signals(libc, (_SIGINT,))
-        fd = signalfd(-1, both, 0)
-        if fd < 0 or mask(_SIG_BLOCK, both, None):
-            return
-    except (ImportError, OSError):
-        return  # not Linux
-    stream = asyncio.StreamReader(open(fd, "rb"))
-
-    async def wait():
-        await stream.read(_SIGNAL_INFO_BYTES)
-        mask(_SIG_UNBLOCK, interrupt, None)
-        task.cancel()
-
-    asyncio.create_task(wait())
-
-
-def _signals(libc, numbers):
-    """Return a sigset_t."""
-    signals = bytearray(_SIGSET_BYTES)
-    libc.func("i", "sigemptyset", "p")(signals)
-    add = libc.func("i", "sigaddset", "pi")
-    for number in numbers:
-        add(signals, number)
-    return signals
+def take_turn(python_bytes):
+    """Do nothing: the system counts the time, and nobody asks a laptop over a serial line."""

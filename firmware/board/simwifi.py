@@ -35,6 +35,15 @@ _ADDRESS = "127.0.0.1"
 _POINT_ADDRESS = "192.168.4.1"
 
 
+# MicroPython's ticks wrap at this or at a multiple of it.
+_TICKS_MASK = (1 << 30) - 1
+
+
+def elapsed(now, since):
+    """Return the milliseconds between two ticks at most 12 days apart."""
+    return (now - since) & _TICKS_MASK
+
+
 class _Station:
     def __init__(self):
         self.ssid = None
@@ -56,14 +65,15 @@ class _Station:
         self.outcome = _IDLE
 
     def status(self, what=None):
-        linked = self.outcome in (_CONNECTING, _CONNECTED) and board.elapsed_ms(self.since) >= _JOIN_MS // 2
+        joining_ms = elapsed(board.ticks_ms(), self.since)
+        linked = self.outcome in (_CONNECTING, _CONNECTED) and joining_ms >= _JOIN_MS // 2
         if what == "rssi":
             if not linked:
                 raise OSError("Wifi Not Connected")
             return [network[3] for network in _IN_RANGE if str(network[0], "utf-8") == self.ssid][0]
         if what == "stations":
             return []
-        return _CONNECTING if self.outcome != _IDLE and board.elapsed_ms(self.since) < _JOIN_MS else self.outcome
+        return _CONNECTING if self.outcome != _IDLE and joining_ms < _JOIN_MS else self.outcome
 
     def isconnected(self):
         return self.status() == _CONNECTED

@@ -1,98 +1,43 @@
-"""Small JSON documents that survive a power cut, below one folder.
+"""Small JSON documents that survive a power cut, below one folder. `documents` has how, and is loaded for moments.
 
-A document is written beside (`NAME.new`), flushed, then renamed over the old one: after a cut there is the old one or
-the new one. What cannot be read is set aside as `NAME.bad` for who wants to repair it.
+    from firmware.board import storage
+
+    plants = storage.load("plants.json", {"basil": 3})
+    storage.save("plants.json", plants)
+
+Below `storage.folder` an application keeps what it writes: documents, uploads. On a board that is /data, which no
+deploy touches; with `tools serve greenhouse` it is greenhouse/.board; in a test (TestClient) the folder one is in. The
+board's own documents are there, too: `config.json`, `tokens.json` and the like are taken.
 """
 
-import errno
-import json
-import os
-
-from firmware.http.errors import HTTPError
-from firmware.http.jsontext import loads
+from firmware.server import loader
 
 folder = "."
+
+
+def _documents():
+    return loader.borrow("firmware.board.documents")
 
 
 def use(path):
     """Keep documents below the folder `path`, made where it is missing. Raises OSError where there can be none."""
     global folder
-    _make(path)
-    os.listdir(path)
+    _documents().use(path)
     folder = path
 
 
 def load(path, default, is_sound=None):
     """Return the document at `path`, or `default`.
 
-    One that cannot be read, has another type than `default`, or for which `is_sound(document)` is not true, is set
-    aside, and a line on the console says so.
+    One that is no JSON, has another type than `default`, or for which `is_sound(document)` is not true, is set aside,
+    and a line on the console says so. Raises OSError and MemoryError, which are no fault of the file's: it stays.
     """
-    path = folder + "/" + path
-    _remove(path + ".new")
-    try:
-        with open(path, "rb") as file:
-            document = loads(file.read())
-        if type(document) is type(default) and (is_sound is None or is_sound(document)):
-            return document
-        reason = "it holds something else"
-    except HTTPError as error:
-        reason = error.detail
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            return default
-        reason = error
-    print("limpet: %s cannot be used and is kept as %s.bad: %s" % (path, path, reason))
-    try:
-        _replace(path, path + ".bad")
-    except OSError:
-        pass  # then it stays until the next save
-    return default
+    return _documents().load(folder + "/" + path, default, is_sound)
 
 
 def save(path, document):
-    """Write `document` (what JSON can hold) to `path`. Raises OSError; the old one stays as it was then."""
-    path = folder + "/" + path
-    new = path + ".new"
-    text = json.dumps(document)
-    _make(path[: path.rfind("/")])
-    try:
-        with open(new, "w") as file:
-            file.write(text)
-            # On MicroPython this brings it to the flash, on CPython only to the system.
-            file.flush()
-            if hasattr(os, "fsync"):
-                os.fsync(file.fileno())
-        _replace(new, path)
-    except OSError:
-        _remove(new)
-        raise
+    """Write `document` to `path`. Raises OSError, and ValueError or TypeError for what `load` would not take.
 
-
-def _replace(old, new):
-    """Rename over what is there, which Windows' `rename` does not, and see to it that the new name lasts."""
-    getattr(os, "replace", os.rename)(old, new)
-    if hasattr(os, "O_DIRECTORY"):
-        fd = os.open(new[: new.rfind("/")], os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-def _remove(path):
-    try:
-        os.remove(path)
-    except OSError:
-        pass
-
-
-def _make(path):
-    """Make a folder and those above it; one that cannot be made shows when it is used."""
-    at = 0
-    while at >= 0:
-        at = path.find("/", at + 1)
-        try:
-            os.mkdir(path if at < 0 else path[:at])
-        except OSError:
-            pass
+    The old one stays as it was then.
+    """
+    _documents().save(folder + "/" + path, document)

@@ -59,6 +59,15 @@ def mpy_format():
     return getattr(sys.implementation, "_mpy", None)
 
 
+def frozen():
+    """Return what the image has frozen in it, {"version", "tree"}: tools/manifest.py has its hash. Or None."""
+    try:
+        import firmware_build
+    except ImportError:
+        return None
+    return {"version": firmware_build.VERSION, "tree": firmware_build.TREE}
+
+
 async def digest(path):
     """Return the SHA-256 of a file in hex digits, None where there is none. Raises 409 for a folder."""
     kind = _kind(path)
@@ -72,6 +81,16 @@ async def digest(path):
 async def listing():
     """Yield what is there, but the data, in bytes: lines of "SHA256 PATH", and "/ PATH" for a folder."""
     text = bytearray()
+    for path, is_folder in walk():
+        text.extend((await describe(path, is_folder)).encode())
+        if len(text) >= _PIECE_BYTES:
+            yield bytes(text)
+            text = bytearray()
+    yield bytes(text)
+
+
+def walk():
+    """Yield (path, whether it is a folder) of all that is there, but the data."""
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -80,15 +99,15 @@ async def listing():
             place = recovery.root + path
             if place == storage.folder:
                 continue
-            if _kind(place):
+            is_folder = bool(_kind(place))
+            if is_folder:
                 folders.append(path)
-                text.extend(("/ %s\n" % path).encode())
-            else:
-                text.extend(("%s %s\n" % (await digest(place), path)).encode())
-            if len(text) >= _PIECE_BYTES:
-                yield bytes(text)
-                text = bytearray()
-    yield bytes(text)
+            yield path, is_folder
+
+
+async def describe(path, is_folder):
+    """Return the line of a listing for one path."""
+    return "%s %s\n" % ("/" if is_folder else await digest(recovery.root + path), path)
 
 
 def discard():
@@ -180,8 +199,8 @@ class _Journal:
 
 async def _plan(path, wanted, there, back):
     """Add the steps for one path, of a file that is `wanted` by its hash, or by None not any more."""
-    place = recovery.root + path
-    current = await digest(place)
+    full = recovery.root + path
+    current = await digest(full)
     if wanted:
         name = staged_name(path, wanted)
         if await digest(home() + name) != wanted:
@@ -190,11 +209,11 @@ async def _plan(path, wanted, there, back):
             raise HTTPError(409, "%s is not there." % path)
         if path in _STARTED:
             _check_source(path, home() + name)
-        _find_parents(place, there.made, back.emptied)
+        _find_parents(full, there.made, back.emptied)
         there.add(name, path)
     elif current:
         there.add("-", path)
-        for folder in _parents(place):
+        for folder in _parents(full):
             there.emptied.add(folder)
             back.made.add(folder)
     else:
@@ -203,13 +222,13 @@ async def _plan(path, wanted, there, back):
         back.add("-", path)
         return
     name = "~" + staged_name(path, current)
-    await _read(place, home() + name)
+    await _read(full, home() + name)
     back.add(name, path)
 
 
-def _find_parents(place, missing, emptied):
+def _find_parents(path, missing, emptied):
     """Add the folders above a file that are not there yet to both sets. Raises 409 where a file is in the way."""
-    for folder in _parents(place):
+    for folder in _parents(path):
         kind = _kind(folder)
         if kind == 0:
             raise HTTPError(409, "%s is a file." % folder)
@@ -218,13 +237,13 @@ def _find_parents(place, missing, emptied):
             emptied.add(folder)
 
 
-def _parents(place):
+def _parents(path):
     """Return the folders above a file that are below the root."""
     found = []
-    at = place.find("/", len(recovery.root) + 1)
+    at = path.find("/", len(recovery.root) + 1)
     while at > 0:
-        found.append(place[:at])
-        at = place.find("/", at + 1)
+        found.append(path[:at])
+        at = path.find("/", at + 1)
     return found
 
 

@@ -9,10 +9,12 @@ Everybody else asks: `scan()` and `try_network()` leave a request, which the tas
 is short but an attempt to join, which has a deadline of its own; an error of the driver ends a step, never the task:
 it is counted, a pause follows, and the next step starts from `state`. Errors in a row switch the radio off and on.
 All waiting is the injected `sleep_ms`, all time the injected `ticks_ms`.
+
+What watches over a link is here. What comes by one is `search.Search`: it is loaded while there is none, or while
+somebody asks, and forgotten again, for most boards are joined for months.
 """
 
-from firmware.board.joining import Joiner, elapsed, say
-from firmware.board.radio import NO_ADDRESS, WRONG_PASSWORD, Radio
+from firmware.server import loader
 
 OFF = "off"
 JOINING = "joining"
@@ -22,29 +24,28 @@ ACCESS_POINT = "access_point"
 # How soon a lost link or a request is noticed.
 _POLL_MS = 250
 # How long a changed address, or a lease that has run out, may go unnoticed.
-_ADDRESS_CHECK_MS = 5000
-
-# Between rounds in which no network could be joined: doubled each time, up to the last.
-_BACK_OFF_MS = 2000
-_BACK_OFF_MOST_MS = 60000
+ADDRESS_CHECK_MS = 5000
 # A link lost sooner than the first is a bad one: try again after the second, not at once.
 _STABLE_MS = 60000
 _FLAP_MS = 10000
 
-# One radio: looking for the network takes the access point off its channel for seconds.
-_RETURN_MS = 60000
-# A phone that stays on the access point by itself must not keep the board off its network for ever.
-_CLIENT_MS = 600000
-# The setup page has to fetch the new address before the access point goes.
-_LINGER_MS = 10000
-
 # Errors of the driver in a row before the radio is switched off and on, and the pause after each: a heap that is full
 # for a moment must not cost the link.
-_ERRORS_MOST = 5
-_ERROR_PAUSE_MS = 1000
+ERRORS_MOST = 5
+ERROR_PAUSE_MS = 1000
 
 # IEEE 802.11: what is shorter is no WPA key, and the driver may choke on it.
 _PASSWORD_LEAST = 8
+
+_UNSET = "0.0.0.0"
+
+# MicroPython's ticks wrap at this or at a multiple of it.
+_TICKS_MASK = (1 << 30) - 1
+
+
+def say(text):
+    """Print a line for whoever watches the serial line."""
+    print("limpet:", text)
 
 
 class _Request:
@@ -64,32 +65,30 @@ class Supervisor:
 
     `state`: "off", "joining", "connected" or "access_point"; `ssid` and `address`: of the network joined or of the
     access point, None while there is neither; `reason`: why the last attempt failed or the last link was lost, None
-    when all is well; `errors` of the driver since the start.
+    when all is well; `errors` of the driver since the start; `failures` and `attempts`: see `status`.
+
+    For `Search`: `request`, the one that waits; `hurry`, cut short what is under way for it; `errors_in_a_row`;
+    `since` and `wait_ms`, when the last step ended and how long until the next one; `linked`, the ticks of the last
+    time that there was a link; `up`, those of its beginning; `station`, the driver's, once there was a link.
     """
 
     def __init__(self, network, settings, sleep_ms, ticks_ms, reset):
         self.state = OFF
-        self.ssid = self.address = None
-        self.errors = 0
-        self._radio = Radio(network)
-        self._joiner = Joiner(self._radio, settings, sleep_ms, ticks_ms)
-        self._settings = settings
-        self._sleep_ms = sleep_ms
-        self._ticks_ms = ticks_ms
-        self._reset = reset
+        self.ssid = self.address = self.reason = None
+        self.failures = {}
+        self.attempts = self.errors = self.errors_in_a_row = 0
+        self.network = network
+        self.settings = settings
+        self.sleep_ms = sleep_ms
+        self.ticks_ms = ticks_ms
+        self.reset = reset
+        self.request = None
+        self.hurry = False
+        self.since = self.linked = self.up = ticks_ms()
+        self.wait_ms = 0
         self._callbacks = []
-        self._request = None
-        self._joined = None  # the network joined while the access point is still open
-        self._errors_in_a_row = 0
-        self._delay_ms = 0
-        # In ticks: the last step's end, and the last time that there was a link, and that all was as well as can be.
-        self._since = self._linked = self._well = ticks_ms()
-        self._wait_ms = 0  # from the last step's end to the next
-        self._up = self._since  # when the link began
-
-    @property
-    def reason(self):
-        return self._joiner.reason
+        self.station = None
+        self._search = None
 
     # -- for everybody
 
@@ -99,7 +98,10 @@ class Supervisor:
 
     def rssi(self):
         """Return the signal of the network joined in dBm, or None."""
-        return self._radio.rssi() if self.state == CONNECTED else None
+        try:
+            return self.station.status("rssi") if self.state == CONNECTED else None
+        except Exception:
+            return None
 
     def status(self):
         """Return what /api/status tells; "failures": why each known network could not be joined in the last round,
@@ -111,10 +113,10 @@ class Supervisor:
             "address": self.address,
             "rssi": self.rssi(),
             "reason": self.reason,
-            "failures": self._joiner.failures,
-            "attempts": self._joiner.attempts,
-            "hostname": self._settings.current["hostname"],
-            "clients": self._radio.clients() if self.state == ACCESS_POINT else None,
+            "failures": self.failures,
+            "attempts": self.attempts,
+            "hostname": self.settings.current["hostname"],
+            "clients": self._search.clients() if self._search and self.state == ACCESS_POINT else None,
             "errors": self.errors,
         }
 
@@ -132,16 +134,16 @@ class Supervisor:
         minute.
         """
         if password and len(password) < _PASSWORD_LEAST:
-            return False, WRONG_PASSWORD, None
+            return False, "wrong password", None
         return await self._ask(_Request(ssid, password))
 
     async def _ask(self, request):
-        while self._request:
-            await self._sleep_ms(_POLL_MS)
-        self._request = request
-        self._joiner.hurry = True
+        while self.request:
+            await self.sleep_ms(_POLL_MS)
+        self.request = request
+        self.hurry = True
         while request.answer is None:
-            await self._sleep_ms(_POLL_MS)
+            await self.sleep_ms(_POLL_MS)
         return request.answer
 
     # -- the task
@@ -150,138 +152,57 @@ class Supervisor:
         """Own the radio for ever; cancel this to end it."""
         while True:
             try:
-                if self._request:
-                    await self._serve(self._request)
-                elif self.state == CONNECTED:
+                if self.state == CONNECTED and not self.request:
                     self._watch()
-                elif self._elapsed(self._since) >= self._wait_ms:
-                    await self._step()
-                self._last_resort()
+                else:
+                    if self._search is None:
+                        self._search = loader.borrow("firmware.board.search").Search(self)
+                    await self._search.step()
+                if self.state == CONNECTED and not self.request:
+                    self._search = None
             except Exception as error:
                 self._trouble(error)
-                await self._sleep_ms(_ERROR_PAUSE_MS)
-            await self._sleep_ms(_POLL_MS)
-
-    async def _step(self):
-        if self.state == OFF:
-            self._start()
-        elif self.state == ACCESS_POINT:
-            await self._host()
-        else:
-            await self._join()
-
-    def _start(self):
-        """Switch the radio on. A link that a soft reset has left is kept when it is one we would make."""
-        self._radio.start()
-        left = self._radio.left_connected(self._settings.current["hostname"])
-        for known in self._settings.current["networks"]:
-            if known["ssid"] == left and not known.get("address"):
-                self._radio.tune()
-                self._enter_connected(left)
-                return
-        self._enter(JOINING)
+                await self.sleep_ms(ERROR_PAUSE_MS)
+            await self.sleep_ms(_POLL_MS)
 
     def _watch(self):
         """Look after the link."""
-        if not self._radio.is_connected():
-            self._lose(self._radio.last_failure())
+        if not self.station.isconnected():
+            self._lose(None)
             return
-        self._linked = self._ticks_ms()
-        self._errors_in_a_row = 0
-        if self._elapsed(self._since) >= self._wait_ms:
-            self._later(_ADDRESS_CHECK_MS)
-            address = self._radio.address()
-            if not address:
-                self._lose(NO_ADDRESS)
+        self.linked = self.ticks_ms()
+        self.errors_in_a_row = 0
+        if self.elapsed(self.since) >= self.wait_ms:
+            self.later(ADDRESS_CHECK_MS)
+            address = self.station.ipconfig("addr4")[0]
+            if address == _UNSET:  # a lease that ran out leaves the link up
+                self._lose("no address")
             elif address != self.address:
-                self._enter(CONNECTED, self.ssid, address)
+                self.enter(CONNECTED, self.ssid, address)
 
     def _lose(self, reason):
-        say("lost %s: %s" % (self.ssid, reason))
-        self._joiner.reason = reason
-        self._later(0 if self._elapsed(self._up) >= _STABLE_MS else _FLAP_MS)
-        self._enter(JOINING)
+        """Begin anew; without a `reason` the driver knows why."""
+        self._search = loader.borrow("firmware.board.search").Search(self)
+        self.reason = reason or self._search.last_failure()
+        say("lost %s: %s" % (self.ssid, self.reason))
+        self.later(0 if self.elapsed(self.up) >= _STABLE_MS else _FLAP_MS)
+        self.enter(JOINING)
 
-    async def _join(self):
-        """Go once through the known networks; open the access point when that has been in vain for long."""
-        networks = self._settings.current["networks"]
-        after_s = self._settings.current["access_point"]["after_s"]
-        down_ms = self._elapsed(self._linked)
-        if after_s is not None and (not networks or self._joiner.rounds and down_ms >= after_s * 1000):
-            self._joiner.rounds = 0  # should it not open, then the networks have their turn
-            self._open_access_point()
-            return
-        joined = await self._joiner.round()
-        if joined:
-            self._enter_connected(joined)
-            return
-        self._later(self._back_off())
-        if after_s is not None:
-            self._wait_ms = min(self._wait_ms, max(0, after_s * 1000 - self._elapsed(self._linked)))
+    def _trouble(self, error):
+        """Bear an error of the driver, or a heap that is full."""
+        self.errors += 1
+        self.errors_in_a_row += 1
+        say("radio: %r" % error)
+        if self.errors_in_a_row >= ERRORS_MOST and self.state == CONNECTED:
+            # Search switches the radio off and on.
+            self.enter(OFF)
 
-    def _open_access_point(self):
-        wanted = self._settings.current["access_point"]
-        ssid, address = self._radio.open_access_point(wanted["ssid"], wanted["password"])
-        self._errors_in_a_row = self._delay_ms = 0
-        self._later(_RETURN_MS)
-        self._enter(ACCESS_POINT, ssid, address)
+    def say(self, text):
+        """Print a line."""
+        say(text)
 
-    async def _host(self):
-        """Close the access point when there is a network again; look for one when that disturbs nobody."""
-        if self._joined:
-            self._enter_connected(self._joined)
-        elif self._settings.current["networks"]:
-            if not self._radio.clients() or self._elapsed(self._since) >= _CLIENT_MS:
-                self._later(_RETURN_MS)
-                self._joined = await self._joiner.round()
-                if self._joined:
-                    self._later(0)
-
-    # -- requests
-
-    async def _serve(self, request):
-        self._joiner.hurry = False
-        answer = [] if request.ssid is None else (False, "radio error", None)
-        try:
-            if self.state == OFF:
-                self._start()
-            if request.ssid is None:
-                if self.state != CONNECTED and not self._joined:
-                    await self._joiner.quiet()  # while it is connecting the driver would not look
-                answer = self._joiner.in_range()
-            else:
-                answer = await self._try(request.ssid, request.password)
-        finally:
-            request.answer = answer
-            self._request = None
-
-    async def _try(self, ssid, password):
-        """Do what `try_network` says."""
-        self._joined = None
-        if self.state == CONNECTED:
-            self._enter(JOINING)
-        self._later(0)
-        answer = await self._joiner.try_new(ssid, password)
-        if answer[0] and self.state == ACCESS_POINT:
-            self._joined = ssid
-            self._later(_LINGER_MS)
-        elif answer[0]:
-            self._enter_connected(ssid)
-        return answer
-
-    # -- the rest
-
-    def _enter_connected(self, ssid):
-        self._radio.close_access_point()
-        address = self._radio.address()
-        self._joiner.forget()
-        self._joined = None
-        self._delay_ms = 0
-        self._up = self._ticks_ms()
-        self._later(_ADDRESS_CHECK_MS)
-        self._enter(CONNECTED, ssid, address)
-
-    def _enter(self, state, ssid=None, address=None):
+    def enter(self, state, ssid=None, address=None):
+        """Be in another state, or in the same one with another address."""
         self.state, self.ssid, self.address = state, ssid, address
         if address:
             say("%s %s, http://%s/" % ("joined" if state == CONNECTED else "access point", ssid, address))
@@ -291,45 +212,11 @@ class Supervisor:
             except Exception as error:
                 say("%r" % error)
 
-    def _trouble(self, error):
-        """Bear an error of the driver."""
-        self.errors += 1
-        self._errors_in_a_row += 1
-        say("radio: %r" % error)
-        self._later(self._back_off())
-        if self.state != CONNECTED:
-            self._joiner.reason = "radio error"
-        if self._errors_in_a_row >= _ERRORS_MOST:
-            self._errors_in_a_row = 0
-            self._joined = None
-            self._radio.stop()
-            self._later(_BACK_OFF_MS)
-            self._enter(OFF)
-
-    def _last_resort(self):
-        """Reset a board that could have a network and has been without for long, where the settings want that."""
-        after_s = self._settings.current["wifi"]["reset_after_s"]
-        if not after_s or self._is_well():
-            self._well = self._ticks_ms()
-        elif self._elapsed(self._well) >= after_s * 1000:
-            self._well = self._ticks_ms()
-            say("no network for %d s: reset" % after_s)
-            self._reset()
-
-    def _is_well(self):
-        if self.state == CONNECTED or self.state == ACCESS_POINT and self._radio.clients():
-            return True
-        current = self._settings.current
-        return not current["networks"] and (self.state == ACCESS_POINT or current["access_point"]["after_s"] is None)
-
-    def _back_off(self):
-        self._delay_ms = min(max(2 * self._delay_ms, _BACK_OFF_MS), _BACK_OFF_MOST_MS)
-        return self._delay_ms
-
-    def _later(self, wait_ms):
+    def later(self, wait_ms):
         """Have the next step `wait_ms` from now."""
-        self._since = self._ticks_ms()
-        self._wait_ms = wait_ms
+        self.since = self.ticks_ms()
+        self.wait_ms = wait_ms
 
-    def _elapsed(self, since):
-        return elapsed(self._ticks_ms(), since)
+    def elapsed(self, since):
+        """Return the milliseconds since a `ticks_ms()` at most 12 days ago."""
+        return (self.ticks_ms() - since) & _TICKS_MASK

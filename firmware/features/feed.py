@@ -11,51 +11,60 @@
     def newer(request):
         return readings.poll(request)
 
-Values are numbered from 1 on. Nothing is kept for a follower but the number it has got to: a slow one is dropped once
+Values are numbered from 1 on. A number that is not reached yet is one from before a restart: who comes with it gets all
+that is held. Nothing is kept for a follower but the number it has got to: a slow one is dropped once
 the ring has gone round under it, and may come back for what the ring still holds. Waiting costs no task.
 """
 
-import asyncio
-from json import dumps
-
 from firmware.http.errors import HTTPError
-from firmware.http.response import Response
-from firmware.server import live, transport
-from firmware.server.connection import POLL
+from firmware.http.native import const
+from firmware.http.response import Response, encode_json
 from firmware.server.limits import SWEEP_MS
-from firmware.server.reader import Lost, is_gone
+from firmware.server.receive import is_gone
+from firmware.server.slot import POLL, Lost, wait_live
+from firmware.server.stream import enter, leave
+
+# More values than these are sent one by one: they would take kilobytes in one piece.
+_FEW = const(4)
 
 # Longer than most people look at a page, shorter than a proxy's patience, and bounded: a poll holds a connection.
 MAX_WAIT_S = 60
 
 
 class Feed:
-    """A ring of `size` values that JSON can hold. `last` is the number of the newest, 0 before there is one."""
+    """A ring of `size` values that JSON can hold. `last` is the number of the newest.
 
-    def __init__(self, size=32):
-        self.last = 0
+    A feed that stands in for one that was forgotten goes on from the `last` of that one.
+    """
+
+    def __init__(self, size=32, last=0):
+        self.last = last
+        self._least = last + 1
         self._ring = [None] * size
-        self._watchers = []  # what is woken by each value: connections, signals
-        self._signals = []  # those of tasks
-        self._ticker = None  # the task that looks at their time
-        self._ticks = 0
-        self._json = b""  # the newest value's, once somebody asked
+        self._watchers = []  # connections that each value wakes
+        self._json = b""  # the newest value's, or that of one that somebody asked for
         self._json_of = 0
 
     def publish(self, value, event=None):
-        """Add a value, `event` its name for Server-Sent Events; return its number."""
-        self.last += 1
-        self._ring[self.last % len(self._ring)] = (value, event)
-        if self._watchers:
-            reactor = transport.reactor()
-            for watcher in self._watchers:
-                reactor.soon(watcher)
+        """Add a value, `event` its name for Server-Sent Events; return its number.
+
+        Raises TypeError or ValueError for what JSON has no form for, NaN, say: nothing is added then.
+        """
+        self._json = encode_json(value)
+        self._json_of = self.last = self.last + 1
+        self._ring[self.last % len(self._ring)] = (self.keep(value), event)
+        for watcher in self._watchers:
+            watcher.wake()
         return self.last
+
+    def keep(self, value):
+        """Return the form in which a value is held, which `value` makes a value again."""
+        return value
 
     @property
     def first(self):
         """The number of the oldest value that is held."""
-        return max(1, self.last - len(self._ring) + 1)
+        return max(self._least, self.last - len(self._ring) + 1)
 
     def value(self, number):
         """Return the value of a number that is held."""
@@ -68,15 +77,18 @@ class Feed:
     def json(self, number):
         """Return the value as JSON bytes; made once for all followers that keep up."""
         if number != self._json_of:
-            self._json = dumps(self.value(number)).encode()
+            self._json = encode_json(self.value(number))
             self._json_of = number
         return self._json
 
+    def _numbers(self, since):
+        """Return the range of the numbers that are held and newer than the number `since`."""
+        # A number that is not reached yet is one from before a restart.
+        return range(self.first if since > self.last else max(since + 1, self.first), self.last + 1)
+
     def newer(self, since):
         """Return a list of (number, value) of what is held and newer than the number `since`."""
-        # A number that is not reached yet is one from before a restart.
-        start = self.first if since > self.last else max(since + 1, self.first)
-        return [(number, self.value(number)) for number in range(start, self.last + 1)]
+        return [(number, self.value(number)) for number in self._numbers(since)]
 
     def follow(self, slot, since):
         """Return the Follower of a connection, from `since` on."""
@@ -98,38 +110,54 @@ class Feed:
         wait_s = request.args.get("wait", 0, int)
         if since < 0 or not 0 <= wait_s <= MAX_WAIT_S:
             raise HTTPError(400, "since is a number from 0 on, wait one of seconds up to %d." % MAX_WAIT_S)
-        return Poll(self, since, wait_s * 1000 // SWEEP_MS, answer or self._answer)
+        if self._numbers(since) or not wait_s:
+            return self._answer(since, answer)
+        return self._wait(request.slot, since, wait_s * 1000 // SWEEP_MS, answer)
 
-    def _answer(self, newer):
-        return {"last": newer[-1][0], "values": [value for _, value in newer]}
-
-    async def wait(self, since, wait_ms):
-        """Await `newer(since)`; it is empty where `wait_ms` have passed without anything."""
-        last_tick = self._ticks + wait_ms // SWEEP_MS + 1
-        signal = live.Signal()
-        if self._ticker is None or self._ticker.done():
-            self._ticker = asyncio.create_task(self._tick())
-        self._signals.append(signal)
-        self._watchers.append(signal)
+    async def _wait(self, slot, since, sweeps, answer):
+        """Wait for what is newer; return the handler's result. Raises 503 where no more may wait, Lost."""
+        enter(slot)
+        self.add(slot)
+        slot.deadline = slot.server.clock + sweeps + 1
         try:
-            while not self.newer(since) and self._ticks < last_tick:
-                signal.clear()
-                await signal.wait()
+            while not self._numbers(since):
+                if is_gone(slot):
+                    raise Lost
+                await wait_live(slot, POLL)
+        except HTTPError:
+            pass  # the time is over, or the place is wanted
+        except OSError:
+            raise Lost
         finally:
-            self._signals.remove(signal)
-            self._watchers.remove(signal)
-        return self.newer(since)
+            self.remove(slot)
+            leave(slot)
+            slot.deadline = 0
+        return self._answer(since, answer)
 
-    async def _tick(self):
-        """Wake the tasks that wait, to look at their deadlines: one task for all of them."""
-        while self._signals:
-            await transport.sleep_ms(SWEEP_MS)
-            self._ticks += 1
-            for signal in self._signals:
-                signal.set()
+    def _answer(self, since, answer):
+        """Return what the handler answers with what is newer than `since`, None where nothing is."""
+        numbers = self._numbers(since)
+        if not numbers:
+            return None
+        if answer:
+            return answer(self.newer(since))
+        if len(numbers) <= _FEW:
+            return {"last": self.last, "values": [self.value(number) for number in numbers]}
+        response = Response(self._pieces(numbers), 200, content_type="application/json")
+        response.is_brief = True
+        return response
+
+    def _pieces(self, numbers):
+        """Yield the answer with the values of these numbers, as far as they are held when their turn comes."""
+        text = '{"last": %d, "values": [' % self.last
+        for number in numbers:
+            if number >= self.first:
+                yield text + encode_json(self.value(number)).decode()
+                text = ", "
+        yield "]}" if text == ", " else text + "]}"
 
     def add(self, watcher):
-        """Wake `watcher.ready()` with every value."""
+        """Call `watcher.wake()` with every value."""
         self._watchers.append(watcher)
 
     def remove(self, watcher):
@@ -143,10 +171,10 @@ class Follower:
 
     def __init__(self, feed, slot, since):
         self.feed = feed
-        self.number = 0 if since > feed.last else max(since, feed.first - 1)
+        self.number = feed.first - 1 if since > feed.last else max(since, feed.first - 1)
         self._slot = slot
         feed.add(slot)
-        transport.reactor().soon(slot)
+        slot.wake()
 
     def take(self):
         """Return the number of the next value, or 0. Raises Lost where it is not held any more: too slow."""
@@ -160,39 +188,3 @@ class Follower:
     def end(self):
         """Follow no more."""
         self.feed.remove(self._slot)
-
-
-class Poll:
-    """What a handler returns to have its client wait without a task."""
-
-    def __init__(self, feed, since, wait_sweeps, answer):
-        self._feed = feed
-        self._since = since
-        self._wait_sweeps = wait_sweeps
-        self._answer = answer
-
-    def poll(self, slot):
-        """Wait; return the handler's result. Raises 503 where no more may wait; run by the connection's script."""
-        if self._wait_sweeps and not self._feed.newer(self._since):
-            live.enter(slot.server)
-            self._feed.add(slot)
-            try:
-                yield from self._wait(slot)
-            finally:
-                self._feed.remove(slot)
-                live.leave(slot.server)
-                slot.deadline = 0
-        newer = self._feed.newer(self._since)
-        return self._answer(newer) if newer else None
-
-    def _wait(self, slot):
-        slot.deadline = slot.server.clock + self._wait_sweeps + 1
-        try:
-            while not self._feed.newer(self._since):
-                if is_gone(slot):
-                    raise Lost
-                yield live.wish(slot, POLL)
-        except HTTPError:
-            pass  # the time is over, or the place is wanted
-        except OSError:
-            raise Lost

@@ -72,7 +72,7 @@ class _Entry:
     def is_over(self, clock):
         """Tell whether it is too old, or its request ended without a word: a task that never came to its first step."""
         if self.answer is None:
-            return self.request._source is None
+            return self.request.slot is None
         return self.until <= clock
 
 
@@ -141,7 +141,7 @@ def idempotent(handler):
         if raw is None:
             return handler(request, **params)
         key = _key(request, parse_key(raw))
-        entry, is_new = _store.begin(key, _fingerprint(request), request._source.server.clock, request)
+        entry, is_new = _store.begin(key, _fingerprint(request), request.clock, request)
         if not is_new:
             return _replay(entry.answer)
         try:
@@ -186,16 +186,17 @@ def _keep(entry, result):
     if response.status >= 500 or response.status in _PASSING:
         _store.forget(entry)
         return response
-    body = response.body
+    body, headers = response.body, response.headers
     size = MAX_ANSWER_BYTES + 1 if response.length is not None or response.lines else len(body)
-    _store.keep(entry, (response.status, response.headers, response.content_type, body), size + _size(response.headers))
+    _store.keep(entry, (Response, body, response.status, headers, response.content_type), size + _size(headers))
     return response
 
 
 def _keep_error(entry, error):
     if isinstance(error, HTTPError) and error.status < 500 and error.status not in _PASSING:
         # Not the error itself: on CPython it holds its frames, and they the request.
-        _store.keep(entry, (error.status, error.detail, error.headers), len(error.detail) + _size(error.headers))
+        size = len(error.detail) + _size(error.headers) + _size(error.fields)
+        _store.keep(entry, (HTTPError, error.status, error.detail, error.headers, error.fields), size)
     else:
         _store.forget(entry)
 
@@ -205,7 +206,7 @@ def _size(headers):
 
 
 def _replay(answer):
-    if len(answer) == 3:
-        raise HTTPError(*answer)
-    status, headers, content_type, body = answer
-    return Response(body, status, headers, content_type)
+    again = answer[0](*answer[1:])
+    if answer[0] is HTTPError:
+        raise again
+    return again

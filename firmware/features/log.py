@@ -9,60 +9,44 @@
         return log.poll(request)
 
 `poll` answers `?since=N&wait=S` with the lines behind number N, as JSON, one a line; `events` sends each as it comes.
-It is a `Feed` whose ring is bytes: the oldest lines go when there is no room, and who asks too late is told how many
-were lost. A line is one line, whatever is put in it, and a request's has no secrets (see `logline`).
+The oldest lines go when there is no room, and who asks too late is told how many were lost. A line is one line,
+whatever is put in it, and a request's has no secrets. This file writes; `logfeed` reads, and `logline` describes
+requests: both are loaded by who needs them.
 """
 
 from array import array
-from json import dumps
 
-from firmware.features.feed import Feed
-from firmware.features.logline import describe, escape, put
-from firmware.http.native import const
-from firmware.http.response import Response
-from firmware.server import transport
+from firmware.http.native import const, micropython, ptr8, ptr32
 
 # Some 40 requests: what happened before something went wrong. There may be 65535.
-RING_BYTES = 2560
+RING_BYTES = const(2560)
 # Of those, what each line has before it: its length in two, its level, and its seconds in four.
-_HEAD = const(7)
-
-# The end of a traceback, where it says what went wrong.
-MAX_CRASH_LETTERS = 1000
-_CRASH_END = 160  # of that, in a line
-_CRASH_FILE = "crash.json"
+HEAD_BYTES = const(7)
+# A request's line with a long path, an address and an id. A longer line is cut.
+MAX_LINE_BYTES = const(288)
 
 LEVELS = ("debug", "info", "warning", "error")
 DEBUG, INFO, WARNING, ERROR = range(4)
 
-# A batch of lines that is sent as one chunk.
-_BATCH_BYTES = 1024
+# What is no control but hides other text, or turns it round.
+_HIDING = ((0x80, 0x9F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF))
 
 
-class Log(Feed):
+class Log:
     """A ring of `size` bytes; its lines are told with `uptime_s()`, a whole number. What is below `level` is not kept.
 
-    `mirror`: print every line, too. `store`, with `load(name, default)` and `save(name, document)`, keeps the last
-    crash over a reset; `last_crash` is its text, or None.
+    `mirror`: print every line, too. `last`: the number of the newest line. `ring` and `state`: see `put`.
     """
 
-    def __init__(self, uptime_s, size=RING_BYTES, level=INFO, mirror=False, store=None):
-        super().__init__(1)  # its one value is not used
+    def __init__(self, uptime_s, size=RING_BYTES, level=INFO, mirror=False):
+        self.last = 0
         self.level = level
-        self.last_crash = None
+        self.watchers = []  # connections that each line wakes
+        self.ring = bytearray(size)
+        # Where the oldest line begins, bytes in use, bytes in all, and the oldest line's number.
+        self.state = array("I", (0, 0, size, 1))
         self._uptime_s = uptime_s
         self._mirror = mirror
-        self._store = store
-        self._bytes = bytearray(size)
-        self._view = memoryview(self._bytes)
-        # Where the oldest line begins, bytes in use, bytes in all, and the oldest line's number.
-        self._state = array("I", (0, 0, size, 1))
-        text = store.load(_CRASH_FILE, {}).get("text") if store else None
-        if type(text) is str:
-            self.last_crash = text
-            self.warning("last crash " + text[-_CRASH_END:])
-
-    # -- writing
 
     def debug(self, text):
         """Write a line for who looks for a mistake."""
@@ -82,148 +66,145 @@ class Log(Feed):
 
     def write(self, level, text):
         """Write a line, text or bytes, of a level."""
-        if level < self.level:
-            return
-        self._keep(level, escape(text))
+        if level >= self.level:
+            line = escape(text)
+            self.keep(level, line, len(line))
 
-    def _keep(self, level, line):
+    def keep(self, level, line, size):
+        """Write a line, the first `size` bytes of `line`, that is one as it is."""
         if self._mirror:
-            _print(level, line)
-        if len(line) + _HEAD <= len(self._bytes):
-            put(self._bytes, self._state, level, self._uptime_s(), line, len(line))
+            _print(level, bytes(line[:size]))
+        if size + HEAD_BYTES <= self.state[2]:
+            put(self.ring, self.state, level, self._uptime_s(), line, size)
             self.last += 1
-        if self._watchers:
+        if self.watchers:
             self._wake()
 
-    def crash(self, text):
-        """Write why the program ends, a traceback, say, and keep it over the reset."""
-        text = "after %d s: %s" % (self._uptime_s(), text.strip()[-MAX_CRASH_LETTERS:])
-        self.last_crash = text
-        self.error("crash " + text[-_CRASH_END:])
-        if self._store:
-            try:
-                self._store.save(_CRASH_FILE, {"text": text})
-            except OSError as error:
-                self.error("the crash is not kept: %r" % error)
-
-    def publish(self, value, event=None):
-        """Write a line of level info; return its number."""
-        self.write(INFO, value)
-        return self.last
-
     def _wake(self):
-        reactor = transport.reactor()
-        for watcher in self._watchers:
-            reactor.soon(watcher)
-
-    # -- reading
-
-    @property
-    def first(self):
-        """The number of the oldest line that is held."""
-        return self._state[3]
-
-    def value(self, number):
-        """Return the line of a number that is held, {"number", "uptime_s", "level", "text"}."""
-        return self._parse(number, self._find(number))
-
-    def event(self, number):
-        """Lines are events without a name."""
-
-    def newer(self, since):
-        """Return the range of the numbers that are held and newer than the number `since`."""
-        # A number that is not reached yet is one from before a restart.
-        return range(self.first if since > self.last else max(since + 1, self.first), self.last + 1)
-
-    def poll(self, request, answer=None):
-        """Return what a handler answers with: the lines behind `?since=N`, once there are any (see `Feed.poll`).
-
-        A line {"lost": count} comes first, or in between, where that many are not held any more.
-        """
-        request.is_quiet = True
-        since = request.args.get("since", 0, int)
-        return super().poll(request, answer or (lambda newer: self._answer_since(since)))
-
-    def events(self, request):
-        """Return the Response that sends every line as a Server-Sent Event (see `sse`)."""
-        request.is_quiet = True
-        return super().events(request)
-
-    def _answer_since(self, since):
-        if since > self.last:
-            since = 0
-        response = Response(self._lines(since, self.last), 200, {"Cache-Control": "no-store"}, "application/jsonl")
-        response.is_brief = True
-        return response
-
-    def _lines(self, since, last):
-        """Yield the lines from `since` to `last` as JSON, several at once."""
-        number = since + 1
-        at = None
-        batch = ""
-        while number <= last:
-            if number < self.first:
-                # Perhaps only since the last chunk was taken.
-                batch += '{"lost": %d}\n' % (self.first - number)
-                number = self.first
-                at = None
-                continue
-            if at is None:
-                at = self._find(number)
-            batch += dumps(self._parse(number, at)) + "\n"
-            at = self._next(at)
-            number += 1
-            if len(batch) >= _BATCH_BYTES:
-                yield batch
-                batch = ""
-        if batch:
-            yield batch
-
-    def _find(self, number):
-        at = self._state[0]
-        for _ in range(number - self.first):
-            at = self._next(at)
-        return at
-
-    def _next(self, at):
-        return (at + _HEAD + self._number(at, 2)) % len(self._bytes)
-
-    def _number(self, at, size):
-        """Return the number in `size` bytes from `at` on."""
-        number = 0
-        for place in range(at, at + size):
-            number = number << 8 | self._bytes[place % len(self._bytes)]
-        return number
-
-    def _parse(self, number, at):
-        size = self._number(at, 2)
-        level, uptime_s = self._number(at + 2, 1), self._number(at + 3, 4)
-        at = (at + _HEAD) % len(self._bytes)
-        line = bytes(self._view[at : at + size])
-        line += bytes(self._view[: size - len(line)])
-        return {"number": number, "uptime_s": uptime_s, "level": LEVELS[level], "text": line.decode()}
-
-    # -- requests
+        for watcher in self.watchers:
+            watcher.wake()
 
     def attach(self, app):
         """Write a line for every request of `app`: method, path, status, bytes, milliseconds, address, id.
 
         And for every error that the server tells on the console.
         """
+        from firmware.features.logline import attach
+
         app.log = self
-        app.before(_begin)
-        app.done(self._note)
+        attach(self, app)
 
-    def _note(self, request, response):
-        status = response.status
-        level = ERROR if status >= 500 else INFO
-        # Who follows the log would otherwise follow himself.
-        if level >= self.level and (status >= 400 or request is None or not request.is_quiet):
-            self._keep(level, describe(request, response))
+    def poll(self, request, answer=None):
+        """Return what a handler answers with: the lines behind `?since=N`, once there are any (see `Feed.poll`).
+
+        A line {"lost": count} comes first, or in between, where that many are not held any more.
+        """
+        from firmware.features.logfeed import Lines
+
+        return Lines(self).poll(request, answer)
+
+    def events(self, request):
+        """Return the Response that sends every line as a Server-Sent Event (see `sse`)."""
+        from firmware.features.logfeed import Lines
+
+        return Lines(self).events(request)
 
 
-def _begin(request):
-    request.began = transport.ticks_ms()
+def escape(text):
+    """Return text or bytes as one line of UTF-8 of at most MAX_LINE_BYTES: controls and the like as `\\xNN`."""
+    raw = text if type(text) is bytes else _encode(text)
+    if not is_plain(raw, len(raw)):
+        raw = _escape(raw)
+    return raw if len(raw) <= MAX_LINE_BYTES else cut(raw, MAX_LINE_BYTES - 3) + b"..."
+
+
+@micropython.viper
+def is_plain(b: ptr8, end: int) -> int:
+    """Tell whether the first `end` bytes are printable ASCII, which most lines are."""
+    i = 0
+    while i < end:
+        c = b[i]
+        if c < 32 or c > 126:
+            return 0
+        i += 1
+    return 1
+
+
+@micropython.viper
+def put(ring: ptr8, state: ptr32, level: int, second: int, line: ptr8, length: int):
+    """Write a line into a ring, behind the others, in place of the oldest; there has to be room for one.
+
+    `state`: where the oldest begins, bytes in use, bytes in all, and the oldest's number. Before a line stand its
+    length in two bytes, its level, and four of seconds.
+    """
+    at = state[0]
+    used = state[1]
+    size = state[2]
+    while used + length + 7 > size:
+        i = at + 1
+        if i == size:
+            i = 0
+        step = (ring[at] << 8 | ring[i]) + 7
+        at += step
+        if at >= size:
+            at -= size
+        used -= step
+        state[3] += 1
+    state[0] = at
+    state[1] = used + length + 7
+    at += used
+    if at >= size:
+        at -= size
+    i = 0 - 7
+    while i < length:
+        if i >= 0:
+            ring[at] = line[i]
+        elif i == -7:
+            ring[at] = length >> 8
+        elif i == -6:
+            ring[at] = length & 255
+        elif i == -5:
+            ring[at] = level
+        else:
+            ring[at] = second >> (0 - 8 * (i + 1)) & 255
+        at += 1
+        if at == size:
+            at = 0
+        i += 1
+
+
+def _encode(text):
+    # No more of it than a cut will show to be too long.
+    text = str(text)[: 2 * MAX_LINE_BYTES]
+    try:
+        return text.encode()
+    except UnicodeError:
+        return repr(text).encode()
+
+
+def cut(raw, size):
+    """Return the first whole characters of UTF-8, `size` bytes at most; of other bytes, nearly as many."""
+    if len(raw) > size:
+        # A character has three such bytes at most.
+        for _ in range(3):
+            if raw[size] >> 6 == 2:
+                size -= 1
+    return raw[:size]
+
+
+def _escape(raw):
+    raw = cut(raw, 2 * MAX_LINE_BYTES)
+    try:
+        text = raw.decode()
+    except UnicodeError:
+        text = "".join(chr(byte) for byte in raw)
+    out = []
+    for letter in text:
+        code = ord(letter)
+        if code < 0x20 or code == 0x7F or any(low <= code <= high for low, high in _HIDING):
+            letter = "\\x%02x" % code if code < 256 else "\\u%04x" % code
+        out.append(letter)
+    return "".join(out).encode()
 
 
 def _print(level, line):

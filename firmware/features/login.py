@@ -13,35 +13,36 @@ All but the first three are for administrators.
 
 from firmware import App
 from firmware.features import origins
-from firmware.features.auth import ADMIN, BEARER
-from firmware.http.errors import HTTPError, reason
+from firmware.http.errors import HTTPError
+from firmware.http.validator import check
 from firmware.server import transport
+from firmware.server.errors import as_http
+from firmware.server.slot import Lost, expire
 
 # What is about who asks is nobody else's to keep.
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
-def make_app(auth):
-    """Return the App of an Auth."""
+def make_app(auth, admin, bearer):
+    """Return the App of an Auth; `admin`: the administrator's name, `bearer`: the challenge without a window."""
     app = App()
-    for status in (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503):
-        app.error(status)(_explain)
+    app.json_errors = True
 
     def logged_in(request):
         """Return the answer to a log-in as the administrator: a new session, whatever cookie came."""
-        cookie = auth.sessions.begin(ADMIN, "admin", auth.bound_to(request))
-        return {"user": ADMIN, "role": "admin"}, 200, {"Set-Cookie": cookie, "Cache-Control": "no-store"}
+        cookie = auth.sessions.begin(admin, "admin", auth.bound_to(request))
+        return {"user": admin, "role": "admin"}, 200, {"Set-Cookie": cookie, "Cache-Control": "no-store"}
 
     @app.post("/api/login")
     async def log_in(request):
         origins.refuse_foreign(request)
-        fields = _members(request, ("password",))
+        fields = check({"password": str}, request.json)
         try:
-            await auth.check_password(request, ADMIN, fields["password"])
+            await auth.check_password(request, admin, fields["password"])
         except HTTPError as error:
             if error.status == 401:
                 # A page asked for the password itself: the browser's own window is not wanted.
-                error = HTTPError(401, "The password is wrong.", {"WWW-Authenticate": BEARER})
+                error = HTTPError(401, "The password is wrong.", {"WWW-Authenticate": bearer})
             raise error
         return logged_in(request)
 
@@ -49,9 +50,20 @@ def make_app(auth):
     def log_out(request):
         origins.refuse_foreign(request)
         session = auth.sessions.read(request.field(b"cookie"), auth.bound_to(request))
+        headers = {"Set-Cookie": auth.sessions.clear(), "Cache-Control": "no-store"}
         if session:
-            auth.sessions.end(session)
-        return None, 204, {"Set-Cookie": auth.sessions.clear(), "Cache-Control": "no-store"}
+            failure = None
+            are_all = False
+            try:
+                are_all = auth.sessions.end(session)
+            except OSError as error:
+                # It is over for as long as the board runs, and the browser forgets it in any case.
+                failure = as_http(request.slot.server, error)
+            end_live(request, lambda user: user.session and (are_all or user.session.id == session.id))
+            if failure:
+                failure.headers = headers
+                raise failure
+        return None, 204, headers
 
     @app.get("/api/session")
     async def session(request):
@@ -76,17 +88,18 @@ def make_app(auth):
             raise HTTPError(404, "The password is set elsewhere.")
         record = auth.password()
         if record is None:
-            fields = _members(request, ("new",))
+            fields = check({"new": str}, request.json)
         else:
-            fields = _members(request, ("old", "new"))
+            fields = check({"old": str, "new": str}, request.json)
             # Who finds a browser logged in does not know it.
-            await auth.check_password(request, ADMIN, fields["old"])
+            await auth.check_password(request, admin, fields["old"])
         from firmware.features import passwords
 
         new = await passwords.make(fields["new"])
         if auth.password() != record:
             raise HTTPError(409, "Somebody else has just set a password.")
         auth.save_password(new)
+        end_live(request, lambda user: user.by != "token")
         return logged_in(request)
 
     if auth.tokens:
@@ -99,7 +112,7 @@ def make_app(auth):
         @app.post("/api/tokens")
         @auth.required("admin")
         def make_token(request):
-            fields = _members(request, ("name", "role"))
+            fields = check({"name": str, "role": str}, request.json)
             token = auth.tokens.make(fields["name"], fields["role"])
             headers = {"Location": "/api/tokens/" + fields["name"], "Cache-Control": "no-store"}
             return {"name": fields["name"], "role": fields["role"], "token": token}, 201, headers
@@ -108,26 +121,20 @@ def make_app(auth):
         @auth.required("admin")
         def revoke(request, name):
             auth.tokens.revoke(name)
+            end_live(request, lambda user: user.by == "token" and user.name == name)
 
     return app
+
+
+def end_live(request, is_out):
+    """End the streams, long polls and WebSockets of each User for whom `is_out(user)` is true."""
+    for slot in request.slot.server.slots:
+        user = getattr(slot.request, "user", None)
+        if slot.is_live and hasattr(user, "session") and is_out(user):
+            expire(slot, Lost())
 
 
 async def _demand(auth, request):
     pending = auth.demand(request, "admin")
     if pending is not None:
         await pending
-
-
-def _members(request, names):
-    """Return the JSON object in a body, which has members of these names, all text. Raises 422, and as `json` does."""
-    fields = request.json
-    if type(fields) is not dict or len(fields) != len(names):
-        raise HTTPError(422, "Send a JSON object of: %s." % ", ".join(names))
-    for name in names:
-        if type(fields.get(name)) is not str:
-            raise HTTPError(422, "%s is text, and required." % name)
-    return fields
-
-
-def _explain(request, error):
-    return {"error": {"status": error.status, "reason": reason(error.status).decode(), "detail": error.detail}}

@@ -1,80 +1,126 @@
-"""What a line of the log is made of: text that stays one line, and a request without its secrets.
+"""What a request's line in the log is made of: a request without its secrets.
 
 Fields are never written, so neither are Authorization and cookies; of a query, no value whose name looks like a
 secret's.
 """
 
+from firmware.features.log import ERROR, INFO, cut, escape, is_plain
 from firmware.http.errors import HTTPError
-from firmware.http.native import const, micropython, ptr8, ptr32
+from firmware.http.native import const, micropython, ptr8, ptr16
 from firmware.http.urls import decode_path
 from firmware.server import transport
 
-# A request's line with a long path, an address and an id. A longer line is cut.
-MAX_LINE_BYTES = 288
-_MAX_PATH = 120
-_MAX_METHOD = 16
+_MAX_PATH = const(120)
+_MAX_METHOD = const(16)
 
-# `layout`'s places, folded by the compiler only where they are written; a test compares.
+# `parser`'s places in marks, folded by the compiler only where they are written; a test compares.
 _METHOD = const(2)
 _TARGET = const(4)
 _PATH_END = const(5)
 _TARGET_END = const(6)
 _METHOD_CODE = const(7)
 
-# What is no control but hides other text, or turns it round.
-_HIDING = ((0x80, 0x9F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF))
-
 # A parameter with one of these in its name has its value left out.
-_SECRETS = ("pass", "pwd", "psk", "pin", "secret", "token", "key", "auth", "sess", "cred", "sig", "code", "jwt", "csrf")
+_SECRETS = ("pass", "pw", "psk", "otp", "pin", "secret", "token", "key", "auth", "sess", "cred", "sig", "code", "jwt")
 
-# MicroPython's ticks wrap at this or at a multiple of it.
-_TICKS_MASK = 0x3FFFFFFF
+# A builtin's name is looked for in the module, then in a list of 99.
+_len = len
+
+
+def attach(log, app):
+    """Write a line to a log for every request of `app`.
+
+    It is: method, path, status, bytes ("lost" where the client has gone), milliseconds, address, id; "-" stands for
+    what is not known.
+    """
+
+    def note(request, response):
+        level = ERROR if response.status >= 500 else INFO
+        # Who follows the log would otherwise follow himself.
+        if level >= log.level and (response.status >= 400 or request is None or not request.is_quiet):
+            _write(log, level, request, response)
+
+    app.before(_begin)
+    app.done(note)
+
+
+def _begin(request):
+    request.began = transport.ticks_ms()
+
+
+def _write(log, level, request, response):
+    size = 0
+    if request is not None and response.sent is not None and request.began is not None:
+        size = compose(request, response)
+    if size:
+        log.keep(level, request.slot.server.out, size)
+    else:
+        # Another name would put this frame on the heap (see `response.Response`).
+        size = describe(request, response)
+        log.keep(level, size, _len(size))
+
+
+@micropython.viper
+def compose(request, response) -> int:
+    """Put the line of a usual request into the server's buffer, where the answer is no more needed; return its end.
+
+    Or 0: the path is long or has a query, the method is unknown, the target has no slash in front. What is left is as
+    the scan has let it pass, with nothing in it to escape.
+    """
+    slot = request.slot
+    out = ptr8(slot.server.out)
+    head = ptr8(slot.buffer)
+    m = ptr16(slot.marks)
+    i = int(m[_METHOD])
+    end = int(m[_PATH_END])
+    if end != m[_TARGET_END] or end - i > _MAX_PATH or not m[_METHOD_CODE] or head[m[_TARGET]] != 47:
+        return 0
+    at = 0
+    while i < end:
+        out[at] = head[i]
+        at += 1
+        i += 1
+    k = 0
+    while k < 5:
+        out[at] = 32
+        at += 1
+        if k < 3:
+            number = int(response.sent) if k else int(response.status)
+            if k == 2:
+                number = int(transport.elapsed_ms(request.began))
+            text = b"" if k == 0 else b" B" if k == 1 else b" ms"
+            place = 1
+            while place <= number // 10:
+                place *= 10
+            while place:
+                out[at] = 48 + number // place % 10
+                at += 1
+                place //= 10
+        else:
+            text = slot.address() if k == 3 else request.raw_id or b"-"
+        source = ptr8(text)
+        size = int(_len(text))
+        i = 0
+        while i < size:
+            out[at] = source[i]
+            at += 1
+            i += 1
+        k += 1
+    return at
 
 
 def describe(request, response):
-    """Return a request's line, as `escape` would; "-" stands for what is not known.
-
-    It is: method, path, status, bytes ("lost" where the client has gone), milliseconds, address, id.
-    """
+    """Return the line of any request, as `escape` would."""
     if request is None:
         return b"- - %d %s - - -" % (response.status, _sent(response))
-    if response.sent is None or request.began is None:
-        return _describe_rest(request, response)
-    # At every request: one format, since each costs as much as all of this.
-    return b"%s %d %d B %d ms %s %s" % (
-        _what(request),
-        response.status,
-        response.sent,
-        _took_ms(request),
-        request.client.encode(),
-        request.raw_id or b"-",
-    )
-
-
-def _describe_rest(request, response):
-    took = b"-" if request.began is None else b"%d ms" % _took_ms(request)
-    what = _what(request), response.status, _sent(response), took
-    return b"%s %d %s %s" % what + b" %s %s" % (request.client.encode(), request.raw_id or b"-")
-
-
-def _what(request):
-    """Return method and path: as they stand in the head, where nothing is to be cut, hidden or escaped."""
-    marks = request._source.marks
-    start, end = marks[_METHOD], marks[_PATH_END]
-    if end == marks[_TARGET_END] and end - start <= _MAX_PATH and marks[_METHOD_CODE]:
-        line = bytes(request._source.view[start:end])
-        if line[marks[_TARGET] - start] == 47 and is_plain(line, end - start):
-            return line
+    took = b"-" if request.began is None else b"%d ms" % transport.elapsed_ms(request.began)
     # Bytes, and not text: MicroPython looks each new text up among all names that there are.
-    return b"%s %s" % (request.method[:_MAX_METHOD].encode(), _target(request))
+    what = request.method[:_MAX_METHOD].encode(), _target(request), response.status, _sent(response), took
+    return b"%s %s %d %s %s" % what + b" %s %s" % (request.client.encode(), request.raw_id or b"-")
 
 
 def _sent(response):
     return b"lost" if response.sent is None else b"%d B" % response.sent
-
-
-def _took_ms(request):
-    return (transport.ticks_ms() - request.began) & _TICKS_MASK
 
 
 def _target(request):
@@ -85,7 +131,7 @@ def _target(request):
         target += b"?" + hide_secrets(query)
     if not is_plain(target, len(target)):
         target = escape(target)
-    return target if len(target) <= _MAX_PATH else _cut(target, _MAX_PATH - 3) + b"..."
+    return target if len(target) <= _MAX_PATH else cut(target, _MAX_PATH - 3) + b"..."
 
 
 def hide_secrets(query):
@@ -106,101 +152,4 @@ def _is_secret(name):
     for word in _SECRETS:
         if word in name:
             return True
-    return False
-
-
-def escape(text):
-    """Return text or bytes as one line of UTF-8 of at most MAX_LINE_BYTES: controls and the like as `\\xNN`."""
-    raw = text if type(text) is bytes else _encode(text)
-    if not is_plain(raw, len(raw)):
-        raw = _escape(raw)
-    return raw if len(raw) <= MAX_LINE_BYTES else _cut(raw, MAX_LINE_BYTES - 3) + b"..."
-
-
-@micropython.viper
-def is_plain(b: ptr8, end: int) -> int:
-    """Tell whether the first `end` bytes are printable ASCII, which most lines are."""
-    i = 0
-    while i < end:
-        c = b[i]
-        if c < 32 or c > 126:
-            return 0
-        i += 1
-    return 1
-
-
-@micropython.viper
-def put(ring: ptr8, state: ptr32, level: int, second: int, line: ptr8, length: int):
-    """Write a line into a ring, behind the others, in place of the oldest; there has to be room for one.
-
-    `state`: where the oldest begins, bytes in use, bytes in all, and the oldest's number. Before a line stand its
-    length in two bytes, its level, and four of seconds.
-    """
-    at = state[0]
-    used = state[1]
-    size = state[2]
-    while used + length + 7 > size:
-        i = at + 1
-        if i == size:
-            i = 0
-        step = (ring[at] << 8 | ring[i]) + 7
-        at += step
-        if at >= size:
-            at -= size
-        used -= step
-        state[3] += 1
-    state[0] = at
-    state[1] = used + length + 7
-    at += used
-    if at >= size:
-        at -= size
-    i = 0 - 7
-    while i < length:
-        if i >= 0:
-            ring[at] = line[i]
-        elif i == -7:
-            ring[at] = length >> 8
-        elif i == -6:
-            ring[at] = length & 255
-        elif i == -5:
-            ring[at] = level
-        else:
-            ring[at] = second >> (0 - 8 * (i + 1)) & 255
-        at += 1
-        if at == size:
-            at = 0
-        i += 1
-
-
-def _encode(text):
-    # No more of it than a cut will show to be too long.
-    text = str(text)[: 2 * MAX_LINE_BYTES]
-    try:
-        return text.encode()
-    except UnicodeError:
-        return repr(text).encode()
-
-
-def _cut(raw, size):
-    """Return the first whole characters of UTF-8, `size` bytes at most; of other bytes, nearly as many."""
-    if len(raw) > size:
-        # A character has three such bytes at most.
-        for _ in range(3):
-            if raw[size] >> 6 == 2:
-                size -= 1
-    return raw[:size]
-
-
-def _escape(raw):
-    raw = _cut(raw, 2 * MAX_LINE_BYTES)
-    try:
-        text = raw.decode()
-    except UnicodeError:
-        text = "".join(chr(byte) for byte in raw)
-    out = []
-    for letter in text:
-        code = ord(letter)
-        if code < 0x20 or code == 0x7F or any(low <= code <= high for low, high in _HIDING):
-            letter = "\\x%02x" % code if code < 256 else "\\u%04x" % code
-        out.append(letter)
-    return "".join(out).encode()
+    return "csrf" in name

@@ -22,38 +22,45 @@ _LAG_MS = 500
 # The greatest lag is that of one to two minutes, so that no scrape misses it.
 _WINDOW = 120
 
-# MicroPython's ticks wrap at this or at a multiple of it.
-_TICKS_MASK = 0x3FFFFFFF
-
-# What is sent as one chunk.
-_CHUNK_BYTES = 1024
+# What is sent as one chunk: small, for a heap in pieces.
+_CHUNK_BYTES = 128
 
 # The server's own counters.
 _COUNTERS = (
     ("accepted", "Connections that were accepted."),
     ("refused", "Connections that got 503 because no slot was free."),
-    ("evicted", "Idle connections that were closed for new ones."),
+    ("evicted", "Connections that made room for new ones."),
     ("timeouts", "Connections that ran into a deadline before they were idle."),
     ("lost", "Connections whose client went away."),
     ("errors", "Errors with a traceback on the console."),
 )
 
 
-def attach(app, path="/metrics", heap=None, idf_heap=None, uptime_s=None, rssi_dbm=None, temperature_c=None):
-    """Count what `app` answers, and add the route; return the Metrics.
+def attach(app, path="/metrics", **sources):
+    """Count what `app` answers, and add the route; return the Metrics. `sources`: see `tell`."""
+    metrics = tell(app, **sources)
+    metrics.is_counting = True
+    app.before(metrics.begin)
+    app.done(metrics.count)
+    app.get(path)(metrics.answer)
+    return metrics
 
-    `heap` and `idf_heap` return {"free", "used" or "largest": bytes or None}, the others a number; each may be None.
+
+def tell(app, heap=None, idf_heap=None, uptime_s=None, rssi_dbm=None, temperature_c=None, sensors=None):
+    """Return the Metrics of what is known anyway, without responses and the loop's lag.
+
+    `heap` and `idf_heap` return {"free", "used" or "largest": bytes or None}, `sensors` a list of (name, unit,
+    value), the others a number; each may be None.
     """
     metrics = Metrics(app)
+    metrics.is_counting = False
+    metrics.sensors = sensors
     metrics.gauges = (
         ("uptime_seconds", "Time since the board started.", uptime_s),
         ("rssi_dbm", "Strength of the Wi-Fi's signal.", rssi_dbm),
         ("temperature_celsius", "Temperature of the chip.", temperature_c),
     )
     metrics.heaps = (("heap", "MicroPython's heap", heap), ("idf_heap", "The heap of Wi-Fi and TCP", idf_heap))
-    app.before(metrics.begin)
-    app.done(metrics.count)
-    app.get(path)(metrics.answer)
     return metrics
 
 
@@ -61,6 +68,8 @@ class Metrics:
     """What is counted, besides the server's own counters."""
 
     gauges = heaps = ()
+    sensors = None
+    is_counting = True  # responses, and the loop's lag
 
     def __init__(self, app):
         self._app = app
@@ -70,7 +79,7 @@ class Metrics:
 
     def begin(self, request):
         """Measure the loop's lag from the first request on."""
-        self._lag.start(self._app.server)
+        self._lag.start(self._app.root().server)
 
     def count(self, request, response):
         """Count an answer."""
@@ -96,14 +105,10 @@ class Metrics:
 
     def _families(self):
         """Yield the text of each family of metrics."""
-        server = self._app.server
+        server = self._app.root().server
         yield _counter("requests", "Requests whose head could be read.", server.requests)
-        samples = [
-            'limpet_responses_total{status="%s"} %d\n' % (status or "other", self._statuses[status])
-            for status in sorted(self._statuses)
-        ]
-        yield _head("responses", "counter", "Responses by status.") + "".join(samples)
-        yield _counter("response_bytes", "Bytes of response bodies.", self._bytes)
+        if self.is_counting:
+            yield from self._counted()
         for name, text in _COUNTERS:
             yield _counter(name, text, server.counters[name])
         yield _gauge("connections", "Connections that are open.", sum(1 for slot in server.slots if slot.sock))
@@ -115,6 +120,17 @@ class Metrics:
                 yield _gauge("%s_%s_bytes" % (name, key), "%s: %s." % (text, key), sizes[key])
         for name, text, function in self.gauges:
             yield _gauge(name, text, _told(function))
+        known = _told(self.sensors)
+        if known:
+            yield _head("sensor", "gauge", "What a sensor of the project has measured.")
+            for sensor in known:
+                yield 'limpet_sensor{name="%s",unit="%s"} %s\n' % sensor
+
+    def _counted(self):
+        yield _head("responses", "counter", "Responses by status.")
+        for status in sorted(self._statuses):
+            yield 'limpet_responses_total{status="%s"} %d\n' % (status or "other", self._statuses[status])
+        yield _counter("response_bytes", "Bytes of response bodies.", self._bytes)
         lag = self._lag
         yield _head("loop_lag_seconds", "summary", "By how much the event loop woke a sleeping task too late.")
         yield "limpet_loop_lag_seconds_count %d\n" % lag.count
@@ -147,7 +163,7 @@ class Lag:
         while server.slots:
             before = transport.ticks_ms()
             await transport.sleep_ms(_LAG_MS)
-            self.note(((transport.ticks_ms() - before) & _TICKS_MASK) - _LAG_MS)
+            self.note(transport.elapsed_ms(before) - _LAG_MS)
         self._server = None
 
     def note(self, late_ms):

@@ -1,5 +1,7 @@
 """The parts of a multipart form as a handler reads them: fields and files of any size (RFC 7578).
 
+A handler with `stream=True` takes one after another:
+
     @app.post("/upload", stream=True)
     async def upload(request):
         async for part in Parts(request):
@@ -21,7 +23,8 @@ _MAX_TEXT_BYTES = 2048
 class Parts:
     """An asynchronous iterator of the Parts in the order they come in; what was not read of one is skipped.
 
-    For a route with `stream=True`. Raises 400 and 413 as `forms.Multipart` does.
+    A file field in which nothing was chosen is no part. For a route with `stream=True`. Raises 400 and 413 as
+    `forms.Multipart` does.
     """
 
     def __init__(self, request):
@@ -29,22 +32,31 @@ class Parts:
         self._parser = forms.Multipart(forms.boundary_of(request.headers.get("content-type")))
         self._stream = request.stream()
         self._events = iter(())
+        self._first = None  # of a part's data, where somebody had to look
         self.is_inside = False
 
     def __aiter__(self):
         return self
 
     async def __anext__(self):
-        while self.is_inside:
-            await self.data()
-        event = await self._next()
-        if event is None:
-            raise StopAsyncIteration
-        self.is_inside = True
-        return Part(self, event[1])
+        while True:
+            while self.is_inside:
+                await self.data()
+            event = await self._next()
+            if event is None:
+                raise StopAsyncIteration
+            self.is_inside = True
+            part = Part(self, event[1])
+            if part.filename == "":
+                self._first = await self.data()
+            if self.is_inside:
+                return part
 
     async def data(self):
         """Return the next bytes of the part, or None at its end."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
         # None cannot come inside of a part: a form that ends there is refused.
         kind, data = await self._next()
         if kind == forms.DATA:

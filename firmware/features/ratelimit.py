@@ -81,29 +81,29 @@ class Buckets:
         self._parts = array("I", bytes(4 * clients))
         self._seen = array("I", bytes(4 * clients))  # in sweeps
         self._used = 0
+        self._told = self._told_parts = None  # the last field lines, and what they told of
 
     def check(self, request):
         """Take a token for a request. Raises 429."""
-        at = self.take(request.client, request._source.server.clock)
+        slot = request.slot
+        at = self.take(slot.address(), slot.server.clock)
         request.answer_lines += self.tell(at if at >= 0 else -1 - at)
         if at < 0:
             raise _refusal(self.wait_s(-1 - at))
 
     def take(self, address, clock):
         """Take a token from an address's bucket at the sweep `clock`; return its number, or -1 - number: none left."""
-        index = self._index
-        if address in index:
-            at = index[address]
+        at = self._index.get(address)
+        parts = self._full
+        if at is None:
+            at = self._claim(address)
+        else:
             # `min` would cost more than all of this: a board looks through its list of such names.
             gone = clock - self._seen[at]
-            parts = self._full
             if gone < self._fill_sweeps:
-                parts = self._parts[at] + gone * self._rate
-                if parts > self._full:
-                    parts = self._full
-        else:
-            at = self._claim(address)
-            parts = self._full
+                gone = self._parts[at] + gone * self._rate
+                if gone < parts:
+                    parts = gone
         self._seen[at] = clock
         if parts < _TOKEN:
             self._parts[at] = parts
@@ -113,7 +113,12 @@ class Buckets:
 
     def tell(self, at):
         """Return the field lines for bucket number `at`."""
-        return b"%s%d;t=%d\r\n" % (self._lines, self._parts[at] // _TOKEN, self.wait_s(at))
+        parts = self._parts[at]
+        # Who asks seldom enough has always as many left.
+        if parts != self._told_parts:
+            self._told = b"%s%d;t=%d\r\n" % (self._lines, parts // _TOKEN, self.wait_s(at))
+            self._told_parts = parts
+        return self._told
 
     def wait_s(self, at):
         """Return the seconds until bucket number `at` has one token more."""

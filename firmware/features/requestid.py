@@ -18,7 +18,9 @@ _SAFE = b"0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ-._~+/=:
 # A small integer on a 32-bit board; a hundred requests a second take four months.
 _COUNTER_MASK = 0x3FFFFFFF
 
-_prefix = hexlify(os.urandom(4))
+_FIELD = b"X-Request-ID: "
+
+_prefix = _FIELD + hexlify(os.urandom(4)) + b"-%x\r\n"
 _counter = 0
 
 
@@ -47,10 +49,13 @@ def _begin(request):
     if request.raw_id is not None:
         return
     sent = request.field(b"x-request-id")
-    if sent is None or not is_valid(sent):
+    if sent is not None and is_valid(sent):
+        line = b"%s%s\r\n" % (_FIELD, sent)
+    else:
         _counter = (_counter + 1) & _COUNTER_MASK
-        sent = b"%s-%x" % (_prefix, _counter)
-    request.answer_lines += b"X-Request-ID: %s\r\n" % sent
+        line = _prefix % _counter
+        sent = line[len(_FIELD) : -2]
+    request.answer_lines += line
     request.raw_id = sent
 
 

@@ -8,10 +8,14 @@ Times are Unix seconds where the clock is set when a session begins (BASIS is "u
 (BASIS is a number of that start). Each session is judged by the clock it began with: one of an earlier start of the
 board, or a time of day while nobody knows it, is over.
 
+What has ended is remembered until it would be over, and then the time that is: where a clock has gone forward and comes
+back, nothing up to that time counts any more.
+
 The cookie is SameSite=Strict: nobody comes to a board by a link on somebody else's page, so Strict costs nothing here
 that Lax would spare.
 """
 
+import hashlib
 import os
 from binascii import hexlify, unhexlify
 
@@ -36,14 +40,10 @@ _FILE = "sessions.json"
 
 
 class Session:
-    """A session that holds: `user` and `role` (text), `expires_s` from now, `id` (text)."""
+    """A session that holds: `user` and `role` (text), `expires_s` from now, `id` (text).
 
-    def __init__(self, user, role, basis, expires, expires_s, id):
-        self.user = user
-        self.role = role
-        self.expires_s = expires_s
-        self.id = id
-        self._end = [id, basis, expires]
+    It has no functions: through them a request would keep this module from being forgotten.
+    """
 
 
 class Sessions:
@@ -51,20 +51,25 @@ class Sessions:
 
     `store` keeps the key: it has `load(name, default, is_sound)` and `save(name, document)`, as `board.storage`.
     `unix_time()` returns seconds since 1970, or None while the clock is not set; `uptime_s()` seconds since the start,
-    which never go back. `secure`: clients come over TLS only.
+    which never go back. `secure`: clients come over TLS only. `kept`: a dict that outlasts this, where it is forgotten
+    and made anew in the same life of the board. `own_name`: the cookie's name has something of the key, which no other
+    board has: browsers do not tell the ports of a host apart, nor the paths of a proxy.
     """
 
-    def __init__(self, store, unix_time, uptime_s, secure=False, max_age_s=MAX_AGE_S):
+    def __init__(self, store, unix_time, uptime_s, secure=False, max_age_s=MAX_AGE_S, kept=None, own_name=False):
         self._store = store
         self._unix_time = unix_time
         self._uptime_s = uptime_s
         self._secure = secure
         self._max_age_s = max_age_s
-        self._boot = random_hex(4)
+        self._boot = (kept or {}).get("boot") or random_hex(4)
+        if kept is not None:
+            kept["boot"] = self._boot
         self._key = None
         self._ended = None
         # RFC 6265bis 4.1.3.2: with this prefix no other host and no page without TLS can plant one.
-        self.cookie = "__Host-limpet" if secure else "limpet"
+        self._name = self.cookie = "__Host-limpet" if secure else "limpet"
+        self._has_own_name = own_name
 
     def begin(self, user, role, bound_to):
         """Return the value of a Set-Cookie field that begins a session, always a new one.
@@ -72,6 +77,9 @@ class Sessions:
         `user` and `role` are text without dots; `bound_to` (bytes) has to be the same when the cookie is read.
         """
         unix_s = self._unix_time()
+        if unix_s is not None and unix_s + self._max_age_s <= self._past_s():
+            # The clock has gone back: what was forgotten as over is to stay so, and this is to hold.
+            self._make_key()
         basis, now = (self._boot, self._uptime_s()) if unix_s is None else ("u", unix_s)
         fields = (user, role, basis, str(now), str(now + self._max_age_s), random_hex(_ID_BYTES))
         payload = ".".join(fields)
@@ -79,6 +87,8 @@ class Sessions:
 
     def read(self, field, bound_to):
         """Return the Session that a Cookie field (bytes or None) has, or None."""
+        if field:
+            self._load()
         for value in cookies.get_all(field, self.cookie)[:_MAX_TRIES]:
             session = self._read(value, bound_to)
             if session:
@@ -86,13 +96,19 @@ class Sessions:
         return None
 
     def end(self, session):
-        """Let a session's cookie be worth nothing from now on, wherever it is. Raises OSError."""
-        self._load()
-        ended = [other for other in self._ended if self._left_s(other[1], other[2]) > 0]
+        """Let a session's cookie be worth nothing from now on; tell whether all had to end. Raises OSError."""
+        past_s = self._past_s()
+        ended = []
+        for other in self._ended:
+            if other[0] and self._left_s(other[1], other[2]) > 0:
+                ended.append(other)
+            elif other[1] == "u":
+                past_s = max(past_s, other[2])
         if len(ended) >= MAX_ENDED:
             self.end_all()
-        else:
-            self._save(self._key, ended + [session._end])
+            return True
+        self._save(self._key, ([["", "u", past_s]] if past_s else []) + ended + [session.end])
+        return False
 
     def end_all(self):
         """End every session: they are signed with a new key. Raises OSError."""
@@ -100,6 +116,7 @@ class Sessions:
 
     def clear(self):
         """Return the value of a Set-Cookie field that has the browser forget its cookie."""
+        self._load()
         return self._cookie("", 0)
 
     def _cookie(self, value, max_age_s):
@@ -119,9 +136,20 @@ class Sessions:
         if left_s <= 0 or left_s > expires - issued + _SLACK_S:
             return None
         for other in self._ended:
-            if other[0] == id:
+            if other[0] == id or not other[0] and other[1] == basis and other[2] >= expires:
                 return None
-        return Session(user, role, basis, expires, left_s, id)
+        session = Session()
+        session.user = user
+        session.role = role
+        session.expires_s = left_s
+        session.id = id
+        session.end = [id, basis, expires]
+        return session
+
+    def _past_s(self):
+        """Return the latest time at which one that was forgotten would have been over, or 0: it is the first's."""
+        self._load()
+        return self._ended[0][2] if self._ended and not self._ended[0][0] else 0
 
     def _left_s(self, basis, expires):
         """Return the seconds until `expires`, 0 or less where that is over or cannot be known."""
@@ -137,10 +165,13 @@ class Sessions:
 
     def _load(self):
         if self._key is None:
-            document = self._store.load(_FILE, {"key": "", "ended": []}, _is_sound)
+            document = {"key": ""}
+            try:
+                document = self._store.load(_FILE, {"key": "", "ended": []}, _is_sound)
+            except OSError as error:
+                print("limpet: the key of sessions cannot be read: %s" % error)
             if document["key"]:
-                self._key = unhexlify(document["key"])
-                self._ended = document["ended"]
+                self._take(unhexlify(document["key"]), document["ended"])
             else:
                 self._make_key()
 
@@ -150,9 +181,14 @@ class Sessions:
         except OSError as error:
             print("limpet: the key of sessions cannot be saved, and lasts until the restart: %s" % error)
 
-    def _save(self, key, ended):
+    def _take(self, key, ended):
         self._key = key
         self._ended = ended
+        if self._has_own_name:
+            self.cookie = "%s-%s" % (self._name, hexlify(hashlib.sha256(key).digest()[:4]).decode())
+
+    def _save(self, key, ended):
+        self._take(key, ended)
         self._store.save(_FILE, {"key": hexlify(key).decode(), "ended": ended})
 
 

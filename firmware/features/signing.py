@@ -60,3 +60,22 @@ def random_hex(size_bytes):
     They are the system's; on an ESP32 its noise source's, which is a true one while Wi-Fi is on, as it is here.
     """
     return hexlify(os.urandom(size_bytes)).decode()
+
+
+# -- for `passwords`, which may be forgotten: native code stays
+
+
+@micropython.viper
+def put(digest: ptr8, pad: ptr8):
+    """Write a hash behind a pad."""
+    for at in range(32):
+        pad[64 + at] = digest[at]
+
+
+@micropython.viper
+def fold(total: ptr8, digest: ptr8, pad: ptr8):
+    """Do the same, and combine it with a total: a step of PBKDF2 (RFC 8018 5.2)."""
+    for at in range(32):
+        byte = digest[at]
+        total[at] ^= byte
+        pad[64 + at] = byte

@@ -3,11 +3,15 @@
 A browser that lost its connection comes back with `Last-Event-ID` and gets what the feed's ring still holds. `?since=N`
 says the same for who begins; without either, events begin with the next one. A comment is sent as a sign of life. For
 generators of one's own, `encode` makes an event's bytes.
+
+Where all places for live connections are taken the answer is 503. A browser's EventSource gives up then (its readyState
+is CLOSED, 2, when `onerror` is called): the page has to make a new one, after `Retry-After`, say.
 """
 
 from firmware.http.errors import HTTPError
-from firmware.server import live, writer
-from firmware.server.reader import is_gone
+from firmware.server.receive import is_gone
+from firmware.server.slot import push, wait_live
+from firmware.server.stream import frame_lines
 
 # Milliseconds before a browser comes back.
 _RETRY_MS = 2000
@@ -15,8 +19,8 @@ _RETRY_MS = 2000
 # Sweeps between signs of life, 15 s: what the standard advises, for proxies that end what is silent.
 _HEARTBEAT_SWEEPS = 30
 
-# Events that go out together, after a pause or a reconnect: about one segment.
-_BATCH_BYTES = 1024
+# Events that go out together, after a pause or a reconnect: so few that they find a place in a heap in pieces.
+_BATCH_BYTES = 256
 
 
 def encode(data, event=None, id=None):
@@ -44,6 +48,8 @@ class Events:
     """A feed as a live body."""
 
     sent = 0
+    _follower = None
+    _data = b"retry: %d\n\n" % _RETRY_MS
 
     def __init__(self, feed, request):
         self._feed = feed
@@ -52,43 +58,53 @@ class Events:
         # A number that is none is one that was never given out here.
         self._since = int(since) if since.isdigit() and len(since) <= 9 else feed.last
 
-    async def prime(self):
-        """There is nothing to do before the head."""
+    async def prime(self, slot):
+        """Make the first events: an error until then has a status of its own."""
+        self._follower = self._feed.follow(slot, self._since)
+        data = self._collect(self._data)
+        self.sent = len(data)
+        self._data = self._frame(data)
+
+    async def end(self):
+        """Follow no more."""
+        if self._follower:
+            self._follower.end()
 
     def lines(self):
         """Return the field lines that frame it."""
-        return live.lines(self._request)
+        return frame_lines(self._request)
 
-    def run(self, slot, head):
+    async def run(self, slot, head):
         """Send events until the client goes away, is too slow, or the server stops."""
-        follower = self._feed.follow(slot, self._since)
+        data, self._data = self._data, None
         try:
-            data = b"retry: %d\n\n" % _RETRY_MS
+            # Both are there: from here on nothing can be said of a lack of memory.
+            await push(slot, head)
+            await push(slot, data)
             while True:
-                data = self._collect(follower, data)
-                if data:
-                    self.sent += len(data)
-                    yield from writer.push(slot, head + self._frame(data))
-                    head = data = b""
-                    continue
-                if is_gone(slot):
-                    return
-                slot.deadline = slot.server.clock + _HEARTBEAT_SWEEPS
-                try:
-                    yield live.wish(slot)
-                except HTTPError:
-                    if slot.server.draining:
-                        break
-                    data = b":\n\n"
-            yield from writer.push(slot, self._frame(b""))
+                data = self._collect(b"")
+                if not data:
+                    if is_gone(slot):
+                        return
+                    slot.deadline = slot.server.clock + _HEARTBEAT_SWEEPS
+                    try:
+                        await wait_live(slot)
+                        continue
+                    except HTTPError:
+                        if slot.server.draining:
+                            break
+                        data = b":\n\n"
+                self.sent += len(data)
+                await push(slot, self._frame(data))
+            await push(slot, self._frame(b""))
         finally:
-            follower.end()
+            self._follower.end()
             slot.deadline = 0
 
-    def _collect(self, follower, data):
+    def _collect(self, data):
         """Return `data` and the next events."""
         while len(data) < _BATCH_BYTES:
-            number = follower.take()
+            number = self._follower.take()
             if not number:
                 break
             data += encode(self._feed.json(number), self._feed.event(number), number)

@@ -4,19 +4,19 @@
 
 The key and its certificate are what `python3 -m tools cert` makes: `cert.der` and `key.der` for MicroPython,
 `both.pem` for CPython. Each connection costs 43 KB beyond what a plain one does (mbedTLS with buffers of 16 KB, as on a
-laptop), on an ESP32 outside of MicroPython's heap; a handshake keeps the only core that serves busy, so few begin at a
-time.
+laptop), on an ESP32 outside of MicroPython's heap, and a handshake keeps the only core that serves busy. So a client is
+accepted as a plain one is, and nothing is made for it before it speaks; then a board has one handshake at a time.
 """
 
 from firmware.http.errors import HTTPError
-from firmware.http.layout import FLAGS
 from firmware.http.native import const
-from firmware.http.parser import scan
 from firmware.http.request import Request
 from firmware.http.response import Response
-from firmware.server import answer, reader, writer
-from firmware.server.connection import NEW
-from firmware.server.transport import MAX_HANDSHAKES, READ, accept, no_delay
+from firmware.server.connection import converse, refuse
+from firmware.server.overload import GRACE_SWEEPS, count
+from firmware.server.receive import CLOSED, linger, read_head
+from firmware.server.slot import NEW, READ, push, wait
+from firmware.server.transport import MAX_HANDSHAKES, no_delay
 
 try:
     from tls import PROTOCOL_TLS_SERVER, SSLContext
@@ -25,14 +25,20 @@ try:
 except ImportError:
     import ssl
 
-# Who has not asked for anything this long after accept was done with its handshake, and waits: a browser's spare.
-_HANDSHAKE_SWEEPS = const(4)
+# `parser`'s place in marks, folded by the compiler only where it is written; a test compares.
+_FLAGS = const(8)
+
+
+# A handshake's time where only clients of the same address wait, or of one that holds more.
+_PATIENCE_SWEEPS = const(10)
 
 
 class Context:
     """What makes a connection a secure one, with the key and certificate of `folder`. Raises OSError without them."""
 
     def __init__(self, folder):
+        self._shaking = {}  # slots whose handshakes go on: since which sweep
+        self._waiting = []  # slots whose clients wait for theirs
         if ssl:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -41,17 +47,86 @@ class Context:
             self._context = SSLContext(PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(_read(folder + "/cert.der"), _read(folder + "/key.der"))
 
-    def wrap(self, sock):
-        """Return the socket with TLS in it; the handshake comes with the first reads."""
+    async def converse(self, slot):
+        """Shake hands with a client, and serve it."""
+        sock = slot.sock
+        await wait(slot, READ, NEW)
+        try:
+            if len(self._shaking) < MAX_HANDSHAKES:
+                self._begin(slot)
+            else:
+                self._waiting.append(slot)
+                await wait(slot, 0, NEW)
+            self._wrap(slot)
+            await converse(slot)
+        except OSError:
+            # What a failed handshake leaves open, on MicroPython: its socket then keeps the one below.
+            sock.close()
+            raise
+        finally:
+            if slot in self._waiting:
+                self._waiting.remove(slot)
+            self._end(slot)
+
+    def _begin(self, slot):
+        self._shaking[slot] = slot.server.clock
+
+    def _end(self, slot):
+        """A slot's handshake is over: the next one is of an address that holds fewest slots."""
+        if self._shaking.pop(slot, None) and self._waiting:
+            following = self._following(slot.server)
+            self._waiting.remove(following)
+            self._begin(following)
+            following.wake()
+
+    def _following(self, server):
+        # Who came first, in the order in which `overload.choose` takes them.
+        best = best_key = None
+        try:
+            counts = count(server)
+            for slot in server.slots:
+                if slot in self._waiting:
+                    key = (counts[slot.address()], slot.deadline)
+                    if best is None or key < best_key:
+                        best, best_key = slot, key
+        except MemoryError:
+            pass
+        return best or self._waiting[0]
+
+    def _wrap(self, slot):
+        """Put TLS into a slot's socket; the handshake comes with the first reads."""
+        slot.unwatch()
+        sock = slot.sock
         # What is in it cannot be reached any more, on MicroPython.
         no_delay(sock)
-        secure = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return Secure(secure) if ssl else secure
+        sock = self._context.wrap_socket(sock.raw if ssl else sock, server_side=True, do_handshake_on_connect=False)
+        slot.sock = secure = Secure(sock) if ssl else sock
 
-    def is_busy(self, server):
-        """Tell whether as many handshakes go on as may."""
-        since = server.clock + server.limits.head_sweeps - _HANDSHAKE_SWEEPS
-        return sum(slot.want is NEW and slot.deadline > since for slot in server.slots) >= MAX_HANDSHAKES
+        def read(buffer):
+            got = secure.readinto(buffer)
+            if got is not None:
+                slot.read = secure.readinto
+                self._end(slot)
+            return got
+
+        slot.read = read
+        if slot.server.budget is None:
+            slot.write = secure.write
+
+    def look(self, server):
+        """End a handshake that takes long where others wait; each sweep calls this."""
+        if not self._waiting:
+            return
+        counts = count(server)
+        for slot, since in self._shaking.items():
+            took = server.clock - since
+            if slot.cause is None and took >= GRACE_SWEEPS:
+                mine = slot.address()
+                for other in self._waiting:
+                    address = other.address()
+                    if took >= _PATIENCE_SWEEPS or address != mine and counts[address] <= counts[mine]:
+                        server.evict(slot)
+                        break
 
     def redirect(self, server, port):
         """Return what listens on the plain port, and sends everybody to the secure one."""
@@ -79,16 +154,18 @@ class Secure:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
 
-    def write(self, data):
+    def write(self, data, size=None):
         """Return the bytes written, None where nothing fits."""
         try:
-            return self._sock.send(data)
+            return self._sock.send(data if size is None else memoryview(data)[:size])
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
 
 
 class Redirect:
-    """What listens on the plain port; a connection's script for who comes there."""
+    """What listens on the plain port, and answers who comes there."""
+
+    task = parked = None  # it is no task: the reactor calls `ready`
 
     def __init__(self, server, port):
         self._server = server
@@ -99,49 +176,41 @@ class Redirect:
         server = self._server
         try:
             # The setup page has to open by itself, and phones look for it without TLS.
-            server.place(accept(server.redirect_socket), self if server.app is server.first else None)
+            server.admit(server.redirect_socket, self if server.app is server.first else None)
         except Exception as error:
-            # It is tried again with the next one; the other port keeps the server from spinning.
-            server.log_error("accept", error)
+            server.back_off(error)
 
-    def converse(self, slot):
+    async def converse(self, slot):
         """Answer one request with 301 (RFC 9110 15.4.2), and close."""
-        server = slot.server
-        end = 0
-        slot.deadline = server.clock + server.limits.head_sweeps
-        while True:
-            head_end = scan(slot.buffer, 0, end, slot.marks) if end else 0
-            if head_end or end >= server.limits.head_bytes:
-                break
-            if end == len(slot.view) and not reader.enlarge(slot, server.limits.head_bytes, end):
-                break
-            got = slot.sock.readinto(slot.view[end:])
-            if got == 0:
-                return
-            if got:
-                end += got
-            else:
-                yield READ
-        slot.end = end
-        if not 0 < head_end <= server.limits.head_bytes:
-            yield from answer.refuse(slot, HTTPError(-head_end if head_end < 0 else 431))
+        head_end = read_head(slot)
+        while not head_end:
+            # As on the other port: it makes room for a new client.
+            await wait(slot, READ, NEW)
+            head_end = read_head(slot)
+        if head_end < 0:
+            if head_end != CLOSED:
+                await refuse(slot, None, HTTPError(-head_end))
             return
         slot.request = request = Request(slot)
         try:
-            request.frame(slot.marks[FLAGS])
+            request.frame(slot.marks[_FLAGS])
             response = self._response(request)
         except HTTPError as error:
-            yield from answer.refuse(slot, error, request)
+            await refuse(slot, request, error)
             return
         request.end()
-        yield from writer.push(slot, response.head(server.common, request.lines()))
-        yield from reader.linger(slot, end > head_end)
+        await push(slot, response.head(slot.server.common, request.lines()))
+        await linger(slot, slot.end > head_end)
 
     def _response(self, request):
         host = request.headers.get("host")
         if not host:
             # HTTP/1.0 need not name one.
             raise HTTPError(400, "Use https.")
+        # The guard of hosts, where there is one: nobody is sent elsewhere by a name that is not ours.
+        check = getattr(self._server.first, "check_host", None)
+        if check:
+            check(request)
         colon = host.rfind(":")
         if colon > host.rfind("]"):
             host = host[:colon]

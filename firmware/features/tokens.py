@@ -6,7 +6,7 @@ A token is 160 random bits, which nobody guesses: one round of SHA-256 is enough
 import hashlib
 from binascii import hexlify
 
-from firmware.features.auth import ROLES
+from firmware.features import ROLES
 from firmware.features.signing import is_equal, random_hex
 from firmware.http.errors import HTTPError
 

@@ -66,10 +66,15 @@ def clean(folder):
 
 
 def _names(folder):
+    """Yield the names in a folder, one at a time where that is possible: they may be many."""
     try:
-        return os.listdir(folder)
+        if hasattr(os, "ilistdir"):
+            for entry in os.ilistdir(folder):
+                yield entry[0]
+        else:
+            yield from os.listdir(folder)
     except OSError:
-        return ()  # a file, or not there
+        pass  # a file, or not there
 
 
 def _remove(path):

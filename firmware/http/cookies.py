@@ -5,9 +5,9 @@ Names and values are checked on the way out, and taken as they come on the way i
 
 from firmware.http.native import const
 from firmware.http.parser import all_of
-from firmware.http.request import text
+from firmware.http.urls import text
 
-# `layout`'s kind, folded by the compiler only where it is written; a test compares.
+# `parser`'s kind, folded by the compiler only where it is written; a test compares.
 _TOKEN = const(1)
 
 # RFC 6265 6.1: what browsers keep of one cookie, at least, and how many for one host.
@@ -15,6 +15,11 @@ MAX_BYTES = const(4096)
 MAX_COOKIES = const(50)
 
 _SAME_SITE = ("Strict", "Lax", "None")
+
+
+def made(request, name):
+    """Return the cookies of a request, {name: value}: of a name that comes twice the first (RFC 6265 5.4)."""
+    return dict(reversed(parse(request.field(b"cookie"))))
 
 
 def parse(field):

@@ -9,8 +9,12 @@ begins inside one that breaks off: content made of partial delimiters costs no m
 
 from firmware.http.errors import HTTPError
 from firmware.http.native import const, micropython, ptr8
-from firmware.http.parser import TOKEN, VALUE, all_of
+from firmware.http.parser import all_of
 from firmware.http.urls import decode_text, unquote
+
+# `parser`'s kinds, folded by the compiler only where they are written; a test compares.
+_TOKEN = const(1)
+_VALUE = const(4)
 
 # Kinds of events.
 PART = const(1)
@@ -58,6 +62,8 @@ def _search(b: ptr8, i: int, end: int, m: ptr8) -> int:
 class Part:
     """A part's head: `name` text, `filename` text or None where it is no file, `content_type` text with parameters.
 
+    An empty `filename` without content is what browsers send of a file field in which nothing was chosen: no file.
+
     Made from the bytes between boundary and content. Raises 400 for bad syntax, 415 for a Content-Transfer-Encoding
     that changes bytes (RFC 7578 4.7).
     """
@@ -72,7 +78,10 @@ class Part:
             for line in lines[1:-2]:
                 colon = line.index(b":")
                 name = line[:colon].lower()
-                if name in fields or not (all_of(name, 0, colon, TOKEN) and all_of(line, 0, len(line), VALUE)):
+                if not (all_of(name, 0, colon, _TOKEN) and all_of(line, 0, len(line), _VALUE)):
+                    raise ValueError
+                # RFC 7578 4.8: other fields are to be ignored, however often they come.
+                if name in fields and name[:8] == b"content-":
                     raise ValueError
                 fields[name] = line[colon + 1 :].strip()
             parameters = _parameters(fields[b"content-disposition"], b"form-data", 400)
@@ -201,15 +210,16 @@ def _parameters(value, kind, status):
             b'"' in raw
             or text not in (raw, b'"%s"' % raw)
             or name in parameters
-            or not all_of(name, 0, len(name), TOKEN)
+            or not all_of(name, 0, len(name), _TOKEN)
         ):
             raise ValueError
         raw = raw.replace(b"\0", b"\\").replace(b"\1", b'"')
         if name == b"filename*":
-            # RFC 8187, without a language.
-            if raw[:7].lower() != b"utf-8''":
+            # RFC 8187 3.2.1: between the quotes may be a language.
+            charset, _, raw = raw.split(b"'", 2)
+            if charset.lower() != b"utf-8":
                 raise ValueError
-            raw = unquote(raw[7:])
+            raw = unquote(raw)
         else:
             # What the HTML standard escapes, and only that: any other percent sign is itself.
             raw = raw.replace(b"%22", b'"').replace(b"%0D", b"\r").replace(b"%0A", b"\n")

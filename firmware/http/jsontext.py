@@ -91,16 +91,23 @@ _NUMBER = const(0x4F)  # the first state of numbers
 _EXPONENT = const(0x57)  # the last state of all
 
 
+def made(request, name):
+    """Return the body of a request as a JSON value. Raises as `parse_body`."""
+    return parse_body(request.headers.get("content-type"), request.body)
+
+
 def parse_body(kind, raw):
     """Return the value of a body of the Content-Type `kind` (text or None).
 
     Raises 415 where that is not JSON, 400 as `loads` does.
     """
-    from firmware.http.accept import media_type
+    # What browsers and scripts send: nothing has to be loaded to look at it.
+    if kind != "application/json":
+        from firmware.http.accept import media_type
 
-    kind = media_type(kind) or ""
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise HTTPError(415, "The body has to be JSON, with Content-Type: application/json.")
+        kind = media_type(kind) or ""
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise HTTPError(415, "The body has to be JSON, with Content-Type: application/json.")
     return loads(raw)
 
 
@@ -115,7 +122,7 @@ def loads(raw):
         found = -1 - found
         at = found >> 2
         raise _error("it ends too early" if at == len(raw) else _REASONS[found & 3], at)
-    value = json.loads(_join_surrogates(raw) if found & _SURROGATES else raw)
+    value = json.loads(join_surrogates(raw) if found & _SURROGATES else raw)
     if found & _WIDE and not _is_finite(value):
         raise HTTPError(400, "The body's JSON has too great a number.")
     return value
@@ -125,10 +132,10 @@ def _error(reason, at):
     return HTTPError(400, "The body is not JSON: %s at byte %d." % (reason, at))
 
 
-def _join_surrogates(raw):
+def join_surrogates(raw):
     """Return the valid JSON text `raw` with each escaped pair of surrogates replaced by its character.
 
-    MicroPython's parser would make two characters of it that are no UTF-8.
+    MicroPython's parser would make two characters of it that are no UTF-8. Raises 400 for a lone one.
     """
     joined = bytearray()
     copied = at = 0

@@ -3,15 +3,16 @@
 `scan` reads a head (RFC 9112 sections 2, 3 and 5), checks every byte once and writes (start, end) positions into the
 caller's `marks`. It allocates nothing, copies nothing and never looks at or beyond `end`. `new_marks` makes the array,
 `find` looks fields up in it.
-
 An error is a negative status: -400, -414, -431 or -505. What comes after an error cannot be framed: answer, close.
 """
 
 from array import array
 
-from firmware.http.native import const, micropython, ptr8, ptr16
+from firmware.http.native import const, micropython, ptr8, ptr16, ptr32
 
-# Copies of what `layout` explains.
+# What is left in marks. A module that looks there has copies of these: the compiler folds a constant only where it is
+# written, and only a private one costs nothing on a board. A test compares.
+# Where things are, all but the last three positions in the buffer.
 _MAX_TARGET = const(0)
 _MAX_FIELDS = const(1)
 _METHOD = const(2)
@@ -19,25 +20,30 @@ _METHOD_END = const(3)
 _TARGET = const(4)
 _PATH_END = const(5)
 _TARGET_END = const(6)
-_METHOD_CODE = const(7)
+_METHOD_CODE = const(7)  # the method's place in METHODS
 _FLAGS = const(8)
 _COUNT = const(9)
-_FIELDS = const(10)
-_MINOR_1 = const(1)
-_ESCAPED = const(2)
-_NOT_ORIGIN = const(4)
+_FIELDS = const(10)  # from here on four a field: hash, name, value, value end
+
+# Bits of FLAGS: all that framing depends on.
+_MINOR_1 = const(1)  # HTTP/1.1 or a later 1.x
+_ESCAPED = const(2)  # the path has a percent sign
+_NOT_ORIGIN = const(4)  # the target does not start with a slash
 _HOST = const(8)
 _CONTENT_LENGTH = const(16)
 _TRANSFER_ENCODING = const(32)
 _EXPECT = const(64)
-_CLOSE = const(128)
+_CLOSE = const(128)  # Connection has this option
 _KEEP_ALIVE = const(256)
 _UPGRADE = const(512)
-_HEAD = const(1024)
-_CONDITIONAL = const(2048)
-_TOKEN = const(1)
-_VALUE = const(4)
-_AUTHORITY = const(8)
+_HEAD = const(1024)  # the method has this name
+_CONDITIONAL = const(2048)  # there may be an If-... or Range field; more is not known
+
+# Kinds of bytes.
+_TOKEN = const(1)  # RFC 9110 5.6.2
+_VISIBLE = const(2)  # visible ASCII but "#": browsers send more than RFC 3986 allows, never a fragment
+_VALUE = const(4)  # RFC 9110 5.5: visible, space, tab, obs-text
+_AUTHORITY = const(8)  # a registered name, RFC 3986 3.2.2
 
 # In the order of METHOD_CODE; 0 is any other method.
 METHODS = ("", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -62,9 +68,6 @@ _AT_CONTENT_LENGTH = const(16)
 _AT_TRANSFER_ENCODING = const(31)
 _AT_EXPECT = const(49)
 
-# A kind of bytes of its own: visible ASCII but "#": browsers send more than RFC 3986 allows, never a fragment.
-_VISIBLE = const(2)
-
 
 def _classes():
     table = bytearray(256)
@@ -86,6 +89,9 @@ _CLASSES = _classes()
 del _classes  # it is memory, and done
 _VERSION = b"HTTP/1.1\r\n"
 
+# 1 once a Host begins with a bracket: what is between them is for `framing` to look at, before the next scan.
+brackets = bytearray(1)
+
 
 def new_marks(max_target, max_fields):
     """Return the array that `scan` fills: 16-bit positions, room for `max_fields` fields."""
@@ -101,10 +107,11 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
 
     Returns where it ends, 0 where it is not complete, or a negative status: -400 bad syntax or not exactly one valid
     Host, -414 target too long, -431 too many fields, -505 another major version. A head longer than the buffer is the
-    caller's 431.
+    caller's 431. `b` begins at a multiple of four, as a bytearray does.
     """
     # The parameters are what the compiler keeps in registers: the hottest names come first.
     classes = ptr8(_CLASSES)
+    words = ptr32(b)
     # RFC 9112 2.2: empty lines before a request line are to be ignored.
     while i < end and b[i] == 13:
         if i + 1 >= end:
@@ -142,8 +149,7 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
     i += 1
     start = i
     m[_TARGET] = i
-    flags = 0
-    path_end = 0
+    flags = path_end = 0
     while i < end:
         c = b[i]
         if not classes[c] & _VISIBLE:
@@ -205,8 +211,9 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
             c = b[i]
             if not classes[c] & _TOKEN:
                 break
-            h = (h * 31 + (c | 32)) & 0xFFFF
+            h = h * 31 + (c | 32)
             i += 1
+        h &= 0xFFFF
         if i >= end:
             return 0
         # RFC 9112 5.1 and 5.2: no space before the colon, no folded lines.
@@ -220,6 +227,12 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
         m[field + 2] = i
         while i < end and classes[b[i]] & _VALUE:
             i += 1
+            # Four bytes at once, as long as all are from 32 to 126: no top bit of one more, of 32 less, or of theirs.
+            while not i & 3 and i < end - 3:
+                c = words[i >> 2]
+                if (c + 0x01010101 | c - 0x20202020 | c) >> 7 & 0x01010101:
+                    break
+                i += 4
         if i + 1 >= end:
             if i < end and b[i] != 13:
                 return -400
@@ -260,6 +273,8 @@ def scan(b: ptr8, i: int, end: int, m: ptr16) -> int:
                     if flags & _HOST:
                         return -400
                     if i < j and b[i] == 91:
+                        seen = ptr8(brackets)
+                        seen[0] = 1
                         i += 1
                         while i < j and (b[i] == 58 or classes[b[i]] & _AUTHORITY):
                             i += 1
@@ -306,8 +321,7 @@ def hash_name(name) -> int:
     """Return the 16-bit hash of a field name (bytes), the same for upper and lower case."""
     b = ptr8(name)
     n = int(len(name))
-    h = 0
-    i = 0
+    h = i = 0
     while i < n:
         h = (h * 31 + (b[i] | 32)) & 0xFFFF
         i += 1
@@ -322,8 +336,7 @@ def find(b: ptr8, m: ptr16, name, after: int) -> int:
     """
     wanted = ptr8(name)
     n = int(len(name))
-    h = 0
-    i = 0
+    h = i = 0
     while i < n:
         h = (h * 31 + (wanted[i] | 32)) & 0xFFFF
         i += 1
@@ -348,17 +361,10 @@ def find(b: ptr8, m: ptr16, name, after: int) -> int:
 
 @micropython.viper
 def all_of(b: ptr8, i: int, end: int, kind: int) -> int:
-    """Tell whether every byte of `b[i:end]` is of a kind of `layout`: TOKEN, VALUE or AUTHORITY."""
+    """Tell whether every byte of `b[i:end]` is of a kind: TOKEN, VALUE or AUTHORITY."""
     classes = ptr8(_CLASSES)
     while i < end:
         if not classes[b[i]] & kind:
             return 0
         i += 1
     return 1
-
-
-def __getattr__(name):
-    """Return a name of the layout, for who is in no hurry."""
-    from firmware.http import layout
-
-    return getattr(layout, name)

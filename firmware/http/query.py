@@ -71,6 +71,13 @@ def _decode_part(raw):
     return decode_text(unquote(raw.replace(b"+", b" ")))
 
 
+def made(request, name):
+    """Return the Args of a request: its query's ("args"), or those of the form that is its body. Raises as below."""
+    if name == "args":
+        return parse_query(request.query)
+    return parse_form(request.headers.get("content-type"), request.body)
+
+
 def parse_query(raw):
     """Return the Args of application/x-www-form-urlencoded `raw` (bytes). WHATWG URL section 5.1.
 
@@ -118,12 +125,13 @@ def parse_form(content_type, body):
     pairs = []
     for event, data in parser.feed(body):
         if event == forms.PART:
-            if data.filename is not None:
-                raise HTTPError(415, "This form takes no files.")
+            filename = data.filename
             name, value = data.name, b""
         elif event == forms.DATA:
             value += data
-        else:
+        elif filename is None:
             pairs.append((name, decode_text(value)))
+        elif filename or value:
+            raise HTTPError(415, "This form takes no files.")
     parser.close()
     return Args(pairs)

@@ -1,7 +1,7 @@
 """The reason phrases of statuses, loaded by the first answer that is not an everyday one."""
 
-# RFC 9110 section 15, RFC 6585, RFC 8470 and RFC 7725, with the phrases of the IANA registry. In one constant: a dict
-# of them would take six times the memory.
+# RFC 9110 section 15, RFC 4918, RFC 6585, RFC 8470 and RFC 7725, with the phrases of the IANA registry.
+# In one constant: a dict of them would take six times the memory.
 REASONS = (
     b"100 Continue\n101 Switching Protocols\n200 OK\n201 Created\n202 Accepted\n"
     b"203 Non-Authoritative Information\n204 No Content\n205 Reset Content\n206 Partial Content\n"
@@ -14,5 +14,5 @@ REASONS = (
     b"422 Unprocessable Content\n425 Too Early\n426 Upgrade Required\n428 Precondition Required\n"
     b"429 Too Many Requests\n431 Request Header Fields Too Large\n451 Unavailable For Legal Reasons\n"
     b"500 Internal Server Error\n501 Not Implemented\n502 Bad Gateway\n503 Service Unavailable\n"
-    b"504 Gateway Timeout\n505 HTTP Version Not Supported\n"
+    b"504 Gateway Timeout\n505 HTTP Version Not Supported\n507 Insufficient Storage\n"
 )

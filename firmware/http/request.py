@@ -7,10 +7,10 @@ valid until its response is sent. `frame` says how the body is framed and whethe
 
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
-from firmware.http.parser import METHODS, find
-from firmware.http.urls import decode_path, decode_text
+from firmware.http.parser import METHODS, brackets, find
+from firmware.http.urls import decode_path, text
 
-# `layout`'s places and bits, folded by the compiler only where they are written; a test compares.
+# `parser`'s places and bits, folded by the compiler only where they are written; a test compares.
 _METHOD = const(2)
 _METHOD_END = const(3)
 _TARGET = const(4)
@@ -27,18 +27,13 @@ _CONDITIONAL = const(2048)
 _UNUSUAL = const(116)  # NOT_ORIGIN, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT
 
 
+# A builtin's name is looked for in the module, then in a list of 99.
+_bytes = bytes
+
 # Fields of which a second line cannot be joined to the first (RFC 9110 5.3): refused when asked for.
 _SINGLE = (
     b" authorization content-encoding content-range content-type if-range origin range sec-websocket-key user-agent "
 )
-
-
-def text(raw):
-    """Return a field's bytes as text: UTF-8, else each byte as the character of its number (ISO 8859-1)."""
-    try:
-        return decode_text(bytes(raw))
-    except HTTPError:
-        return "".join(chr(byte) for byte in raw)
 
 
 def field(view, marks, name):
@@ -47,20 +42,18 @@ def field(view, marks, name):
     Repeated lines are joined as RFC 9110 5.3 allows; 400 for a field of which there can be one only.
     """
     at = find(view, marks, name, 0)
-    if not at:
-        return None
-    if find(view, marks, name, at):
+    if at and find(view, marks, name, at):
         return _join(view, marks, name, at)
-    return bytes(view[marks[at + 2] : marks[at + 3]])
+    return _bytes(view[marks[at + 2] : marks[at + 3]]) if at else None
 
 
 def _join(view, marks, name, at):
-    value = bytes(view[marks[at + 2] : marks[at + 3]])
+    value = _bytes(view[marks[at + 2] : marks[at + 3]])
     at = find(view, marks, name, at)
     while at:
         if b" %s " % name in _SINGLE:
             raise HTTPError(400, "The field %s is there twice." % name.decode())
-        value += (b"; " if name == b"cookie" else b", ") + bytes(view[marks[at + 2] : marks[at + 3]])
+        value += (b"; " if name == b"cookie" else b", ") + _bytes(view[marks[at + 2] : marks[at + 3]])
         at = find(view, marks, name, at)
     return value
 
@@ -97,130 +90,96 @@ class Headers:
             yield text(view[start:end]).lower(), text(view[marks[at + 2] : marks[at + 3]])
 
 
-class Request:
-    """One request, a view of `source`: the connection's `view` (memoryview), `marks` and `peer`.
+class NoBody:
+    """What a handler reads where there is no body: an asynchronous iterator of nothing."""
 
-    `body` is the body's bytes, where it was held; `params` what the route's pattern took from the path.
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+
+class Request:
+    """One request, a view of the head in `slot`: its `view` (memoryview), `marks`, `address()` and `server`.
+
+    `method` is text, `target` the raw path as bytes; `body` is the body's bytes, where it was held; `params` what the
+    route's pattern took from the path.
     """
 
     body = b""
     length = 0  # of the body: bytes, or None where it is chunked
+    reader = None  # of the body, where there is one: it knows where that ends
+    incoming = None  # of the body: an iterator, where the route says that its handler takes one
     expects = False  # whether the client waits for 100 Continue
     keep_alive = True
+    has_failed = False  # whether an error page was asked
+    looks = 0  # how often the server could not see whether the client is still there
     params = None
-    _stream = None  # of the body: an iterator, where the route says that its handler takes one
-    _target = _path = _args = _json = _form = None
     answer_lines = b""  # field lines of features, ready-made, for whatever is answered
+    connection_line = b""  # the field line Connection of the answer, where one is due
     # What features leave here for each other: `requestid`, `log`.
     raw_id = began = None
     is_quiet = False
+    origins = ()  # of pages that count as this server's own (see `http/origin.py`)
 
-    def __init__(self, source):
-        self._source = source
+    def __init__(self, slot):
+        self.slot = slot
+        marks = slot.marks
+        code = marks[_METHOD_CODE]
+        self.method = METHODS[code] if code else text(slot.view[marks[_METHOD] : marks[_METHOD_END]])
+        self.target = _bytes(slot.view[marks[_TARGET] : marks[_PATH_END]])
 
     def expire(self):
         """Cut the view: the buffer behind it is about to hold something else, perhaps of somebody else."""
-        self._source = None
+        self.slot = None
 
-    @property
-    def method(self):
-        """The method as text."""
-        source = self._source
-        marks = source.marks
-        code = marks[_METHOD_CODE]
-        if code:
-            return METHODS[code]
-        return text(source.view[marks[_METHOD] : marks[_METHOD_END]])
+    def __getattr__(self, name):
+        """Make what is asked for, the first time: `headers`, `path`, `args`, `cookies`, `json` and so on (below).
 
-    @property
-    def target(self):
-        """The raw path as bytes."""
-        if self._target is None:
-            source = self._source
-            marks = source.marks
-            self._target = bytes(source.view[marks[_TARGET] : marks[_PATH_END]])
-        return self._target
-
-    @property
-    def headers(self):
-        """The request's fields."""
-        return Headers(self._source.view, self._source.marks)
-
-    @property
-    def path(self):
-        """The path as text, percent-decoded once. Raises 400 where that fails."""
-        if self._path is None:
-            self._path = decode_path(self.target)
-        return self._path
-
-    @property
-    def query(self):
-        """The raw query as bytes, without its question mark."""
-        marks = self._source.marks
-        return bytes(self._source.view[marks[_PATH_END] + 1 : marks[_TARGET_END]])
-
-    @property
-    def args(self):
-        """The query's parameters (`query.Args`). Raises 400 where they cannot be decoded."""
-        if self._args is None:
-            from firmware.http.query import parse_query
-
-            self._args = parse_query(self.query)
-        return self._args
-
-    @property
-    def json(self):
-        """The body as a JSON value. Raises 415 where its type is not JSON, 400 where it is not valid."""
-        if self._json is None:
-            from firmware.http.jsontext import parse_body
-
-            self._json = (parse_body(self.headers.get("content-type"), self.body),)
-        return self._json[0]
-
-    @property
-    def form(self):
-        """The fields of the form that is the body (`query.Args`). Raises 415 where it is none, 400 for a bad one.
-
-        Files and long forms are for `features.uploads`.
+        Properties would say it more directly; but a class that has one looks two names up at each store to its objects.
         """
-        if self._form is None:
-            from firmware.http.query import parse_form
-
-            self._form = parse_form(self.headers.get("content-type"), self.body)
-        return self._form
-
-    @property
-    def id(self):
-        """The request's id as text, where `features.requestid` is attached, else None."""
-        return self.raw_id and self.raw_id.decode()
-
-    @property
-    def client(self):
-        """The client's address as text."""
-        return self._source.client or self._source.address()
+        make = _MADE.get(name)
+        if make is None:
+            raise AttributeError(name)
+        if type(make) is str:
+            value = __import__(make, None, None, _MADE_BY).made(self, name)
+        else:
+            value = make(self)
+        # These depend on more than the head.
+        if name != "headers" and name != "id" and name != "clock":
+            setattr(self, name, value)
+        return value
 
     def stream(self):
         """Return the body as an asynchronous iterator of memoryviews, each valid until the next one is asked for.
 
         For the handlers of routes with `stream=True`. Raises (from the iterator) 400 and 413 for wrong framing.
         """
-        return self._stream
+        return self.incoming or NoBody()
 
     def is_http_1_1(self):
         """Tell whether the client knows HTTP/1.1."""
-        return self._source.marks[_FLAGS] & _MINOR_1 > 0
+        return self.slot.marks[_FLAGS] & _MINOR_1 > 0
 
     def end(self):
         """Let the connection end with this request (for the server; a handler is too late)."""
         self.keep_alive = False
+        self.connection_line = b"Connection: close\r\n"
 
     def field(self, name):
         """Return a field's value as bytes, or None; `name` is lower-case bytes."""
-        return field(self._source.view, self._source.marks, name)
+        view = self.slot.view
+        marks = self.slot.marks
+        # As `field` does, without a call.
+        at = find(view, marks, name, 0)
+        if at and find(view, marks, name, at):
+            return _join(view, marks, name, at)
+        return _bytes(view[marks[at + 2] : marks[at + 3]]) if at else None
 
     def is_conditional(self):
         """Tell whether there may be a field that depends on what the client has: If-... or Range."""
-        return self._source.marks[_FLAGS] & _CONDITIONAL
+        return self.slot.marks[_FLAGS] & _CONDITIONAL
 
     def frame(self, flags):
         """Settle what is not usual: the target's form, persistence, the body. Return the body's reader, or None.
@@ -228,8 +187,10 @@ class Request:
         Raises 400, 413, 417 and 501 (Transfer-Encoding); none of them can be kept alive. RFC 9112 3.2, 6 and 9.3.
         """
         if not flags & _MINOR_1 and not flags & _KEEP_ALIVE or flags & _CLOSE:
-            self.keep_alive = False
-        if flags & _UNUSUAL:
+            self.end()
+        elif not flags & _MINOR_1:
+            self.connection_line = b"Connection: keep-alive\r\n"
+        if flags & _UNUSUAL or brackets[0]:
             from firmware.http.framing import frame
 
             return frame(self, flags)
@@ -237,8 +198,34 @@ class Request:
 
     def lines(self):
         """Return the answer's field lines that are due to the request: the features', Connection where it is needed."""
-        if not self.keep_alive:
-            return self.answer_lines + b"Connection: close\r\n"
-        if self._source.marks[_FLAGS] & _MINOR_1:
-            return self.answer_lines
-        return self.answer_lines + b"Connection: keep-alive\r\n"
+        return self.answer_lines + self.connection_line
+
+
+def _path(request):
+    """The path as text, percent-decoded once. Raises 400 where that fails."""
+    return decode_path(request.target)
+
+
+def _query(request):
+    """The raw query as bytes, without its question mark."""
+    marks = request.slot.marks
+    return _bytes(request.slot.view[marks[_PATH_END] + 1 : marks[_TARGET_END]])
+
+
+# What of a module is wanted: without it `__import__` would return the package.
+_MADE_BY = ("made",)
+
+_MADE = {
+    "headers": lambda request: Headers(request.slot.view, request.slot.marks),
+    "path": _path,
+    "query": _query,
+    # By `made` of a module, loaded by the first request that needs it.
+    "args": "firmware.http.query",
+    "cookies": "firmware.http.cookies",
+    "form": "firmware.http.query",
+    "json": "firmware.http.jsontext",
+    "id": lambda request: request.raw_id and request.raw_id.decode(),  # text, where `features.requestid` is attached
+    "client": lambda request: request.slot.address(),  # text
+    "app": lambda request: request.slot.app,  # whose route it is
+    "clock": lambda request: request.slot.server.clock,  # in sweeps of `limits.SWEEP_MS`
+}

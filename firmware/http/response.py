@@ -10,7 +10,7 @@ from firmware.http.native import const, micropython, ptr8
 from firmware.http.parser import all_of
 from firmware.http.urls import decode_text
 
-# `layout`'s kinds, folded by the compiler only where they are written; a test compares.
+# `parser`'s kinds, folded by the compiler only where they are written; a test compares.
 _TOKEN = const(1)
 _VALUE = const(4)
 
@@ -35,8 +35,7 @@ class Response:
     `body` is bytes, text, a dict or list (sent as JSON), a generator of bytes or text, or an open file, `length` set
     to the bytes to send and `lines` to ready-made field lines (bytes), Content-Type and Content-Length among them.
     `headers` is a dict of names to text values, or to lists of them for a repeated field, or None; hooks change it by
-    `set_header`, and a Response that is returned again keeps what they have set. `trailers` is one, too, sent behind a
-    generator's last chunk to who asked for trailers; the generator may still change its values.
+    `set_header`, and a Response that is returned again keeps what they have set.
     """
 
     # A value that is not set costs nothing: most responses have few.
@@ -44,7 +43,6 @@ class Response:
     headers = content_type = None
     length = None
     lines = b""
-    trailers = None
     # Whether a generator alone was returned: where one yields nothing, MicroPython cannot tell it from a function.
     is_bare = False
     is_brief = False  # whether a generator ends as soon as it is read, and so takes no long-lived connection's place
@@ -56,7 +54,7 @@ class Response:
     def __init__(self, body=b"", status=200, headers=None, content_type=None):
         """Raises TypeError and ValueError for what cannot be sent."""
         if status != 200:
-            self.status = status
+            self.status = checked_status(status)
         if headers:
             self.headers = headers
         if content_type is not None:
@@ -86,7 +84,7 @@ class Response:
                     self.length = STREAM
                     break
             else:
-                raise TypeError("not a body: %r" % (body,))
+                raise mistake("body", body)
         self.body = body
 
     def set_header(self, name, value):
@@ -95,62 +93,94 @@ class Response:
         self.headers = dict(self.headers or {})
         self.headers[name] = value
 
+    def set_cookie(self, name, value, **options):
+        """Set one more cookie; `options` are those of `http/cookies.build`, which raises ValueError. RFC 6265 4.1.
+
+        `max_age_s` (seconds; 0 has the browser forget it), `path`, `domain`, `secure`, `http_only`, `same_site`.
+        """
+        from firmware.http import cookies
+
+        cookies.add(self, cookies.build(name, value, **options))
+
     def close(self):
         """Close what the body reads from."""
         # A stream is ended by who has begun it.
         if self.length != STREAM and hasattr(self.body, "close"):
             self.body.close()
 
+    def size(self):
+        """Return how many bytes of body go with the head."""
+        if self.status in NO_BODY:
+            return 0
+        return len(self.body) if self.length is None else self.length
+
     def head(self, common, more=b""):
-        """Return the head as bytes: status line, `common`, the response's own field lines and `more` (`Request.lines`).
+        """Return the head as bytes (see `parts`)."""
+        return b"".join(self.parts(common, more))
+
+    def parts(self, common, more=b""):
+        """Return the head in parts: status line, `common`, the response's own field lines and `more` (`Request.lines`).
 
         Of `more` is left out what `headers` has, too. Raises ValueError and TypeError, before anything is sent, for a
         field that would not stay one line or is the server's own, and for a status that is none.
         """
-        if self.lines and not self.headers:
-            return b"".join((_status_line(self.status), common, self.lines, more, b"\r\n"))
-        return b"".join(self._parts(common, more))
-
-    def _parts(self, common, more):
-        status = self.status
-        if type(status) is not int or (not 200 <= status <= 599 and status != 101):
-            raise ValueError("not a status: %r" % (status,))
-        lines = [_status_line(status), common, self.lines]
-        kind = self.content_type or BINARY
         if self.headers:
-            if more:
-                more = _others(more, self.headers)
-            for name, values in self.headers.items():
-                lower = name.lower()
-                if " %s " % lower in _OWN:
-                    raise ValueError("the server sets it: " + name)
-                if lower == "content-type":
-                    kind = values
-                    continue
+            return self._long_parts(common, more)
+        return status_line(self.status), common, self.lines or self._body_lines(self.content_type), more, b"\r\n"
+
+    def _body_lines(self, kind):
+        """Return Content-Type, where it is `kind`, and Content-Length, as far as they are due."""
+        length = len(self.body) if self.length is None else self.length
+        if length and self.status != 101:
+            if kind is not JSON and kind is not HTML:
+                kind = _checked(kind or BINARY, _VALUE)
+            if length != STREAM and self.status not in NO_BODY:
+                return b"Content-Type: %s\r\nContent-Length: %d\r\n" % (kind, length)
+            return b"Content-Type: %s\r\n" % kind
+        return b"" if length or self.status in NO_BODY else b"Content-Length: 0\r\n"
+
+    def _long_parts(self, common, more):
+        kind = self.content_type
+        lines = [status_line(self.status), common, self.lines]
+        for name, values in self.headers.items():
+            lower = name.lower()
+            if " %s " % lower in _OWN:
+                raise mistake("own", name)
+            if lower == "content-type":
+                kind = values
+            else:
                 lines.append(field_lines(name, values))
         if not self.lines:
-            length = len(self.body) if self.length is None else self.length
-            if length and status != 101:
-                lines.append(b"Content-Type: %s\r\n" % _checked(kind, _VALUE))
-            if status not in NO_BODY and length != STREAM:
-                lines.append(b"Content-Length: %d\r\n" % length)
-        lines.append(more)
+            lines.append(self._body_lines(kind))
+        if self.status == 426:
+            # RFC 9110 7.8: what is about one connection is named there.
+            lines.append(b"Connection: upgrade\r\n")
+        if more:
+            lines.append(_others(more, self.headers))
         lines.append(b"\r\n")
         return lines
 
 
 def encode_json(value):
-    """Return a value as JSON bytes. Raises TypeError or ValueError for what JSON has no form for."""
+    """Return a value as JSON bytes. Raises TypeError or ValueError for what JSON has no form for.
+
+    All JSON that leaves, to clients or files, is made here, or in place and looked at by `is_plain`.
+    """
     content = dumps(value).encode()
     found = is_plain(content, 0, len(content))
-    if not found or found == 2 and not _is_utf_8(content):
+    if not found or found == 2 and not _is_text(content):
         raise ValueError("JSON has no form for this: %r" % content)
     return content
 
 
-def _is_utf_8(raw):
+def _is_text(raw):
+    """Tell whether JSON is UTF-8, without lone surrogates: a reader would not take them."""
     try:
         decode_text(raw)
+        if b"\\ud" in raw:
+            from firmware.http.jsontext import join_surrogates
+
+            join_surrogates(raw)
         return True
     except HTTPError:
         return False
@@ -160,7 +190,7 @@ def _is_utf_8(raw):
 def is_plain(b: ptr8, i: int, end: int) -> int:
     """Tell whether `b[i:end]`, made by json.dumps, is free of what encoders write for NaN, objects and sets.
 
-    Returns 0 where it is not, 2 where it has yet to be looked at for UTF-8, else 1.
+    Returns 0 where it is not, 2 where it has yet to be looked at for UTF-8 or surrogates, else 1.
     """
     found = 1
     while i < end:
@@ -172,6 +202,8 @@ def is_plain(b: ptr8, i: int, end: int) -> int:
                     found = 2
                 elif b[i] == 92:
                     i += 1
+                    if i + 1 < end and b[i] == 117 and b[i + 1] == 100:
+                        found = 2
                 i += 1
         elif c > 57:
             # Only true, false, null and exponents have letters, and only these begin so.
@@ -187,11 +219,63 @@ def is_plain(b: ptr8, i: int, end: int) -> int:
     return found
 
 
+# A builtin's name is looked for in the module, then in a list of 99.
+_len = len
+
+
+@micropython.viper
+def put_parts(out, parts) -> int:
+    """Put a sequence of bytes into a buffer, one behind the other; return their end, 0 where they are longer."""
+    target = ptr8(out)
+    room = int(_len(out))
+    count = int(_len(parts))
+    at = 0
+    k = 0
+    while k < count:
+        part = parts[k]
+        source = ptr8(part)
+        size = int(_len(part))
+        if at + size > room:
+            return 0
+        i = 0
+        while i < size:
+            target[at] = source[i]
+            at += 1
+            i += 1
+        k += 1
+    return at
+
+
+@micropython.viper
+def put_length(out: ptr8, at: int, size: int) -> int:
+    """Put the field Content-Length and the empty line that ends a head, for which there is room; return their end."""
+    source = ptr8(b"Content-Length: \r\n\r\n")
+    i = 0
+    while i < 16:
+        out[at] = source[i]
+        at += 1
+        i += 1
+    place = 1
+    while place * 10 <= size:
+        place *= 10
+    while place:
+        out[at] = 48 + size // place % 10
+        at += 1
+        place //= 10
+    while i < 20:
+        out[at] = source[i]
+        at += 1
+        i += 1
+    return at
+
+
 def to_response(result):
-    """Return the Response for a handler's body, (body, status), (body, status, headers) or Response."""
+    """Return the Response for a body, (body, status), (body, headers), (body, status, headers) or a Response."""
     if isinstance(result, Response):
         return result
     if type(result) is tuple:
+        if len(result) == 2 and type(result[1]) is dict:
+            return Response(result[0], 200, result[1])
         return Response(*result)
     response = Response(result)
     if response.length == STREAM:
@@ -199,13 +283,27 @@ def to_response(result):
     return response
 
 
-def _status_line(status):
+def status_line(status):
     if status == 200:
         return b"HTTP/1.1 200 OK\r\n"
     # What a browser gets for most files it has already.
     if status == 304:
         return b"HTTP/1.1 304 Not Modified\r\n"
-    return b"HTTP/1.1 %d %s\r\n" % (status, reason(status))
+    return b"HTTP/1.1 %d %s\r\n" % (checked_status(status), reason(status))
+
+
+def checked_status(status):
+    """Return a status that an answer may have. Raises ValueError for another one."""
+    if type(status) is not int or (not 200 <= status <= 599 and status != 101):
+        raise mistake("status", status)
+    return status
+
+
+def mistake(kind, value):
+    """Return the exception for a mistake of an application (see `mistakes`)."""
+    from firmware.http import mistakes
+
+    return mistakes.mistake(kind, value)
 
 
 def field_lines(name, values):
@@ -231,5 +329,5 @@ def _others(lines, headers):
 def _checked(value, kind):
     raw = value if type(value) is bytes else value.encode()
     if not all_of(raw, 0, len(raw), kind) or (kind == _TOKEN and not raw):
-        raise ValueError("not a header field: %r" % value)
+        raise mistake("field", value)
     return raw

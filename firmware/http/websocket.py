@@ -10,7 +10,8 @@ import binascii
 import hashlib
 
 from firmware.http.errors import HTTPError
-from firmware.http.native import const, micropython, ptr8
+from firmware.http.masking import BAD, MASK_SIZE, NEXT, STATE, unmask
+from firmware.http.native import const
 
 # Opcodes (RFC 6455 section 11.8), which are the kinds of events too.
 OP_CONTINUATION = const(0)
@@ -32,32 +33,6 @@ CLOSE_INTERNAL_ERROR = const(1011)
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 _MAX_REASON = const(123)  # RFC 6455 5.5: 125 bytes in a control frame, less the code
-
-# What `unmask` is told and keeps, in bytes: the key in [:4], which byte of it is next, the state of UTF-8.
-_NEXT = const(4)
-STATE = const(5)
-MASK_SIZE = const(6)
-
-# States of UTF-8 (RFC 3629): 0 at the end of a character, BAD for ever behind a wrong byte, else a row in _UTF8 with
-# the next state by the upper half of the next byte. Half a byte is enough: what keeps out overlong forms, surrogates
-# and all beyond U+10FFFF are bounds of the second byte, and they are multiples of 16. From BAD on the table has the
-# next state by the whole of a first byte; and because no character begins with 80 to 8F, the row of BAD leads to BAD.
-BAD = const(0x80)
-_BAD_12 = b"\x80" * 12
-_UTF8 = _BAD_12.join(
-    (
-        _BAD_12,
-        b"\0\0\0\0",  # 0x10: one byte more, any of 80-8F, 90-9F, A0-AF, B0-BF
-        b"\x10\x10\x10\x10",  # 0x20: two
-        b"\x20\x20\x20\x20",  # 0x30: three
-        b"\x80\x80\x10\x10",  # 0x40: behind E0
-        b"\x10\x10\x80\x80",  # 0x50: behind ED
-        b"\x80\x20\x20\x20",  # 0x60: behind F0
-        b"\x20\x80\x80\x80",  # 0x70: behind F4
-        # 88 to C1, C2 to DF, E0 to EF, F0 to F4, F5 to FF
-        b"\x80" * 58 + b"\x10" * 30 + b"\x40" + b"\x20" * 12 + b"\x50\x20\x20\x60\x30\x30\x30\x70" + b"\x80" * 11,
-    )
-)
 
 
 def ends_with_close(view):
@@ -126,18 +101,6 @@ def choose_protocol(offered, supported):
     return None
 
 
-def origin_allowed(origin, host, allowed=()):
-    """Tell whether a page of `origin` may connect (RFC 6455 10.2).
-
-    True without an Origin (None: not a browser), where it is http(s) at the host[:port] of the Host field `host`, and
-    where it is in `allowed`, written as browsers write it: "https://example.org".
-    """
-    if origin is None or origin in allowed:
-        return True
-    here = "://" + (host or "/").lower()
-    return origin.lower() in ("http" + here, "https" + here)
-
-
 def frame_head(opcode, length, fin=True):
     """Return the head (bytes) of a frame with `length` bytes of payload to send behind it. RFC 6455 5.2."""
     first = opcode | 0x80 if fin else opcode
@@ -160,29 +123,6 @@ def close_payload(code, reason=""):
     while cut < len(text) and text[cut] & 0xC0 == 0x80:
         cut -= 1
     return code.to_bytes(2, "big") + text[:cut]
-
-
-@micropython.viper
-def unmask(b: ptr8, i: int, end: int, mask: ptr8) -> int:
-    """Unmask `b[i:end]` in place (RFC 6455 5.3) and follow it as UTF-8 from mask[STATE] on.
-
-    Returns the state at the end: 0 between characters, BAD from the first byte on that no UTF-8 has there. Bytes that
-    are not text begin with BAD. `mask` has MASK_SIZE bytes and keeps which byte of the key is next.
-    """
-    k = mask[_NEXT]
-    state = mask[STATE]
-    table = ptr8(_UTF8)
-    while i < end:
-        c = b[i] ^ mask[k & 3]
-        b[i] = c
-        i += 1
-        k += 1
-        if state:
-            state = table[state + (c >> 4)]
-        elif c > 0x7F:
-            state = table[c]
-    mask[_NEXT] = k & 3
-    return state
 
 
 def _violation(first, length, message):
@@ -283,7 +223,7 @@ class Reader:
         self._first = first
         self._left = length
         self._mask[:4] = b[i : i + 4]
-        self._mask[_NEXT] = 0
+        self._mask[NEXT] = 0
         return i + 4
 
     def _fail(self, code, reason):

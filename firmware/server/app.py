@@ -1,12 +1,16 @@
 """What users import: App, its decorators, hooks and error pages, and how to run it.
 
 A handler gets the request, and what its route's pattern took from the path by name. It may be `async`. It returns a
-body (dict or list as JSON, text as HTML, bytes, None for 204), (body, status), (body, status, headers), or a Response.
+body (dict or list as JSON, text as HTML, bytes, None for 204), (body, status), (body, headers), (body, status,
+headers), or a Response.
 """
 
 import asyncio
+import errno
+import sys
 
 from firmware import NAME, VERSION
+from firmware.http.response import mistake
 from firmware.server import transport
 from firmware.server.limits import Limits
 from firmware.server.listener import Server
@@ -19,26 +23,47 @@ class App(Router):
     parent = None
     server = None
     log = None  # a `features.log.Log`, told of errors
+    json_errors = False  # whether errors are JSON for every client, not only for one that prefers it (see `errors`)
+    has_guard = False  # whether it asks for itself who may change something (`features.auth.token`)
     id_of = None  # gives a request its `id`, where `features.requestid` is attached
-    lazy_one = None  # the `lazy.Lazy` in whose place this stands
-    can_go = False  # whether that may forget it while memory is short and no connection is at it
+    spared = ()  # functions that forget what can be loaded anew, called when memory is short
+    chain = None  # the hooks of the outer ones with its own
+    # Most applications have none of these, and make them with the first.
+    _hooks = (), (), ()  # before, after, done: its own
+    _background = ()
+    _tasks = ()  # the names of those of the background
+    can_go = False  # whether a `loader.Part` may forget it while memory is short and no connection is at it
 
     def __init__(self):
         super().__init__()
         self.limits = Limits()
-        self._hooks = [], [], []  # before, after, done
-        self._errors = {}
-        self._background = []
-        self._tasks = ()  # those of the background
+        self.error_pages = {}  # by status, or class of exceptions
 
-    def route(self, path, methods=("GET",), stream=False):
-        """Decorate a handler for `methods` on `path` (see `router`).
+    def __getattr__(self, name):
+        """Make `state`, an object for what handlers share, when it is first asked for."""
+        if name != "state":
+            raise AttributeError(name)
+        self.state = type("State", (), {})()
+        return self.state
+
+    def _hang(self, kind, hook):
+        hooks = list(self._hooks)
+        hooks[kind] += (hook,)
+        self._hooks = tuple(hooks)
+        self.forget_hooks()
+        return hook
+
+    def route(self, path, methods=("GET",), stream=False, schema=None):
+        """Decorate a handler for `methods`, names or a single one, on `path` (see `router`).
 
         `stream`: the request's body is of any size, and the handler, an `async` one, reads it from `request.stream()`.
+        `schema`: what `request.json` has to be, a table (see `http/validator.py`); the client gets 422 with the
+        member's name for anything else, and the handler the document with its defaults filled in.
         """
 
         def decorate(handler):
-            self.add(path, methods, Streaming(handler) if stream else handler)
+            called = handler if schema is None else _checked(handler, schema)
+            self.add(path, methods, Streaming(called) if stream else called)
             return handler
 
         return decorate
@@ -47,17 +72,17 @@ class App(Router):
         """Decorate the handler of GET (and HEAD) on `path`."""
         return self.route(path)
 
-    def post(self, path, stream=False):
+    def post(self, path, stream=False, schema=None):
         """Decorate the handler of POST on `path`."""
-        return self.route(path, ("POST",), stream)
+        return self.route(path, ("POST",), stream, schema)
 
-    def put(self, path, stream=False):
+    def put(self, path, stream=False, schema=None):
         """Decorate the handler of PUT on `path`."""
-        return self.route(path, ("PUT",), stream)
+        return self.route(path, ("PUT",), stream, schema)
 
-    def patch(self, path, stream=False):
+    def patch(self, path, stream=False, schema=None):
         """Decorate the handler of PATCH on `path`."""
-        return self.route(path, ("PATCH",), stream)
+        return self.route(path, ("PATCH",), stream, schema)
 
     def delete(self, path):
         """Decorate the handler of DELETE on `path`."""
@@ -72,7 +97,7 @@ class App(Router):
         def decorate(handler):
             def shake_hands(request, **params):
                 # Loaded by the first that comes.
-                from firmware.server.websocket import upgrade
+                from firmware.server.upgrade import upgrade
 
                 return upgrade(request, handler, protocols, origins, params)
 
@@ -82,61 +107,65 @@ class App(Router):
         return decorate
 
     def static(self, prefix, folder, max_age_s=0):
-        """Serve the files of `folder` below `prefix`; clients ask again after `max_age_s` seconds."""
-        from firmware.server.static import Static
+        """Serve the files of `folder` below `prefix`; clients ask again after `max_age_s` seconds.
 
+        Raises ValueError where there is no such folder.
+        """
+        from firmware.server.static import Static, check_folder
+
+        check_folder(folder)
         Router.mount(self, prefix, Static(self, folder, max_age_s))
 
     def mount(self, prefix, child):
         """Serve another App below `prefix`, with this one's hooks around its own. An app is mounted once."""
         child.parent = self
         Router.mount(self, prefix, child)
+        self.forget_hooks()
 
-    def lazy(self, prefixes, module):
-        """Serve the `app` of a module, named as text, for the paths `prefixes`; it is loaded by the first request."""
-        from firmware.server.lazy import Lazy
+    def mount_router(self, prefix, router):
+        """Have anything with a router's `search` answer below `prefix`."""
+        Router.mount(self, prefix, router)
 
-        Router.mount(self, "/", Lazy(self, prefixes, module))
+    def lazy(self, prefixes, module, heap_bytes=0):
+        """Serve the `app` of a module, named as text, for the paths `prefixes`: loaded by who may ask (see `loader`).
 
-    def replace(self, old, new):
-        """Have a loaded application stand where its `lazy.Lazy` did, or the other way about, or raise MemoryError."""
-        mounts = [(prefix, new if mounted is old else mounted) for prefix, mounted in self._mounts]
-        root = self.root()
-        # What was searched before may lie there.
-        root._recent.clear()
-        if root.server:
-            # Hooks count from this request on; the next sweep sees whether there are any.
-            root.server.hooked = True
-        self._mounts = mounts
+        `heap_bytes`: what it takes on a board; with less free the answer is 503. 0: it is tried.
+        """
+        from firmware.server.loader import Part
+
+        Router.mount(self, "/", Part(self, prefixes, module, heap_bytes))
 
     def root(self):
         """Return the application that this one is a part of, or is."""
         return self.parent.root() if self.parent else self
 
     def spare(self):
-        """Forget what `lazy` has loaded, `can_go`, and is not in use: memory is short."""
+        """Forget the parts that are not in use and `can_go`: memory is short, or another one is asked for."""
         try:
-            for app in self._apps():
-                parts = app._apps()
-                if app.can_go and app.lazy_one and not (self.server and self.server.is_at(parts)):
-                    app.lazy_one.forget(app)
-                    self.end_background(parts)
+            self._recent.clear()
+            for app in self.apps():
+                for _, part in app._mounts:
+                    one = getattr(part, "app", None)
+                    if hasattr(part, "empty"):
+                        part.empty()
+                    elif one and one.can_go and not (self.server and self.server.is_at(one.apps())):
+                        part.forget()
+            for forget in self.spared:
+                forget()
         except MemoryError:
             pass  # what is still there goes the next time
 
     def before(self, hook):
         """Decorate `hook(request)`, called with every head; what it returns, if not None, is the answer."""
-        self._hooks[0].append(hook)
-        return hook
+        return self._hang(0, hook)
 
     def after(self, hook):
         """Decorate `hook(request, response)`, called before every response; it may return another."""
-        self._hooks[1].append(hook)
-        return hook
+        return self._hang(1, hook)
 
     def background(self, function):
-        """Decorate an `async` function without parameters that runs while the server does (see `background`)."""
-        self._background.append(function)
+        """Decorate an `async` function without parameters that runs while the server does (see `tasks`)."""
+        self._background += (function,)
         return function
 
     def done(self, hook):
@@ -144,43 +173,44 @@ class App(Router):
 
         `request` is None where none could be read, `sent` None where the client was lost.
         """
-        self._hooks[2].append(hook)
-        return hook
+        return self._hang(2, hook)
 
-    def error(self, status):
-        """Decorate `page(request, error)`, which answers in place of the plain error page of `status`."""
+    def error(self, kind):
+        """Decorate `page(request, error)`, which answers in place of the plain error page.
+
+        `kind`: a status, or a class of exceptions. What is answered has the error's status unless it has one of its
+        own but 200; an exception that is no HTTPError has 500.
+        """
 
         def decorate(page):
-            self._errors[status] = page
+            self.error_pages[kind] = page
             return page
 
         return decorate
 
     def hooks(self):
-        """Return the hooks, ([before], [after], [done]): the outer app's around the inner one's."""
-        own = self._hooks
-        if self.parent is None:
-            return own
-        outer = self.parent.hooks()
-        if any(own):
-            return outer[0] + own[0], own[1] + outer[1], own[2] + outer[2]
-        return outer
+        """Return the hooks, ((before), (after), (done)): the outer app's around the inner one's."""
+        if self.chain is None:
+            own = self._hooks
+            if self.parent is not None:
+                outer = self.parent.hooks()
+                own = outer[0] + own[0], own[1] + outer[1], own[2] + outer[2]
+            self.chain = own
+        return self.chain
 
-    def has_hooks(self):
-        """Tell whether any hook is there, here or in what is mounted."""
-        return any(any(app._hooks) for app in self._apps())
+    def forget_hooks(self):
+        """Put the hooks together anew, here and in what is mounted: there is one more, or one more application."""
+        for app in self.apps():
+            app.chain = None
 
-    def _apps(self):
+    def apps(self):
+        """Return this application and all that are mounted in it and loaded."""
         apps = [self]
         for _, child in self._mounts:
+            child = getattr(child, "app", child)
             if isinstance(child, App):
-                apps += child._apps()
+                apps += child.apps()
         return apps
-
-    def error_page(self, status):
-        """Return the page for a status, or None."""
-        page = self._errors.get(status)
-        return self.parent.error_page(status) if page is None and self.parent else page
 
     async def serve(self, host="0.0.0.0", port=80, ready=None, tls=None, redirect_port=None):
         """Serve until cancelled. `ready()` is called once it listens. Raises OSError where the address is taken.
@@ -193,33 +223,53 @@ class App(Router):
         try:
             if ready:
                 ready()
+                ready = None  # with all that it holds
             await self.server.serve()
         finally:
-            self.end_background(self._apps())
+            self.end_background(self.apps())
             self.server.close()
 
     def begin_background(self, part):
         """Start the background tasks of a part of this application, and of what is mounted in it."""
-        for app in part._apps():
+        for app in part.apps():
             if app._background:
-                from firmware.server.background import keep_going
+                from firmware.server import tasks
 
-                app._tasks = [asyncio.create_task(keep_going(self.server, function)) for function in app._background]
+                app._tasks = tasks.start_all(app._background, self.server.log_error)
 
     def end_background(self, apps):
         """End the background tasks of parts of this application."""
         for app in apps:
-            for task in app._tasks:
-                task.cancel()
-            app._tasks = ()
+            if app._tasks:
+                from firmware.server import tasks
+
+                for name in app._tasks:
+                    tasks.end(name)
+                app._tasks = ()
 
     def run(self, host="0.0.0.0", port=80):
         """Serve until Ctrl-C; nothing else has to run."""
+        place = "[%s]" % host if ":" in host else host
         try:
-            place = "[%s]" % host if ":" in host else host
             transport.run(self.serve(host, port, lambda: print("http://%s:%d/" % (place, port))))
         except (KeyboardInterrupt, asyncio.CancelledError):
             pass
+        except OSError as error:
+            if error.args[0] != errno.EADDRINUSE:
+                raise
+            print(mistake("port", (place, port)))
+            sys.exit(1)
         finally:
             if self.server:
                 self.server.close()
+
+
+def _checked(handler, schema):
+    def checked(request, **params):
+        # Loaded by the first body that is to be checked.
+        from firmware.http.validator import check
+
+        request.json = check(schema, request.json)
+        return handler(request, **params)
+
+    return checked

@@ -7,7 +7,7 @@ from firmware.http.errors import HTTPError
 from firmware.http.negotiate import parse_range, preconditions, range_applies
 
 
-def settle(request, entry, response):
+def narrow(request, entry, response):
     """Make `response` a 304 or 206 where the request asks for that; return (first, end) of the bytes to send.
 
     Raises 412, and 416 for a range that lies behind the end.

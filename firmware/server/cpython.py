@@ -1,8 +1,8 @@
 """The laptop's half of `transport`: CPython's sockets and asyncio in MicroPython's manner. A board never loads it."""
 
 import asyncio
-import errno
-import importlib
+import io
+import json
 import sys
 import time
 import traceback
@@ -28,12 +28,11 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
-def load(name):
-    return importlib.import_module(name)
-
-
-def print_exception(error):
+def print_exception(error, file=None):
     lines = traceback.format_exception(type(error), error, error.__traceback__)
+    if file:
+        file.write("".join(lines).encode("utf-8", "backslashreplace"))
+        return
     encoding = sys.stdout.encoding or "ascii"
     print("".join(lines).encode(encoding, "backslashreplace").decode(encoding), end="")
 
@@ -42,20 +41,20 @@ class _Socket:
     """CPython's socket with the reading and writing of MicroPython's streams."""
 
     def __init__(self, sock):
-        self._sock = sock
+        self.raw = sock
         self.fileno = sock.fileno
         self.setsockopt = sock.setsockopt
         self.close = sock.close
 
     def readinto(self, buffer):
         try:
-            return self._sock.recv_into(buffer)
+            return self.raw.recv_into(buffer)
         except (BlockingIOError, InterruptedError):
             return None
 
-    def write(self, data):
+    def write(self, data, size=None):
         try:
-            return self._sock.send(data)
+            return self.raw.send(data if size is None else memoryview(data)[:size])
         except (BlockingIOError, InterruptedError):
             return None
 
@@ -72,9 +71,6 @@ class Reactor:
         loop = self._loop
         if mode == READ:
             loop.add_reader(sock, watcher.ready)
-            # TLS reads ahead, and then nothing more may come.
-            if hasattr(sock, "pending") and sock.pending():
-                loop.call_soon(watcher.ready)
         else:
             loop.remove_reader(sock)
         if mode == WRITE:
@@ -85,33 +81,75 @@ class Reactor:
     def renew(self):
         pass
 
-    def soon(self, watcher):
-        self._loop.call_soon(watcher.ready)
+
+def begin(waiter, coroutine):
+    waiter.task = asyncio.create_task(coroutine)
+    # A Ctrl-C that came in the middle is told by the loop already.
+    waiter.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
-def accept(listener, tls=None):
+def park(waiter):
+    loop = asyncio.get_running_loop()
+    waiter.parked = loop.create_future()
+    # TLS reads ahead, and then nothing more may come. Any other wait would be ended again and again.
+    if waiter.watching == READ and hasattr(waiter.sock, "pending") and waiter.sock.pending():
+        loop.call_soon(waiter.ready)
+    return waiter.parked
+
+
+def is_parked(waiter):
+    return waiter.parked is not None and not waiter.parked.done()
+
+
+def ready(waiter):
+    if is_parked(waiter):
+        waiter.parked.set_result(None)
+    else:
+        waiter.unwatch()
+
+
+def wake(waiter):
+    if is_parked(waiter):
+        waiter.parked.set_result(None)
+
+
+def new_text(size):
+    return io.BytesIO()
+
+
+def dump_json(value, server):
+    server.text.seek(0)
+    return server.text.write(json.dumps(value).encode())
+
+
+def take_json(text, view):
+    text.seek(0)
+    text.readinto(view)
+
+
+def forgive(task):
+    if hasattr(task, "uncancel"):
+        task.uncancel()
+
+
+def accept(listener):
     sock, peer = listener.accept()
     sock.setblocking(False)
-    if not tls:
-        return _Socket(sock), peer
-    try:
-        return tls.wrap(sock), peer
-    except OSError:
-        sock.close()
-        raise OSError(errno.ECONNABORTED, "the client was quicker to leave") from None
-
-
-def close_lost(peer):
-    pass
+    return _Socket(sock), peer
 
 
 def address_of(peer):
     return peer[0]
 
 
+PENDING = types.CoroutineType
+
+
 def is_pending(result):
-    return type(result) is types.CoroutineType
+    return type(result) is PENDING
 
 
-def settled(pending):
+async def settled(pending):
+    while is_pending(pending):
+        pending = await pending
     return pending

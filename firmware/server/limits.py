@@ -1,6 +1,10 @@
 """What the server bounds, each with its default and reason; `app.limits.NAME = value` before serving sets it."""
 
+from firmware.http.response import mistake
 from firmware.server import transport
+
+# The buffer that all is sent from: two full segments of 1,440 bytes, lwIP's on the ESP32, and no odd small one behind.
+OUT_BYTES = 2880
 
 # One task looks at every deadline this often: a deadline is late by at most as much.
 SWEEP_MS = 500
@@ -9,8 +13,10 @@ SWEEP_MS = 500
 class Limits:
     """The limits of one server."""
 
-    # See transport: what lwIP has sockets for.
+    # lwIP on an ESP32 has some 10 sockets (see `transport`).
     connections = transport.MAX_CONNECTIONS
+    # Clients beside these that wait for one of them. lwIP has 10 sockets: one listens, two tell refused clients why.
+    waiting = transport.MAX_WAITING
     # Of these, for streams, WebSockets, Server-Sent Events and long polls; the others are kept for ordinary requests. A
     # page with its live connection open needs two more to load quickly.
     long_lived = transport.MAX_CONNECTIONS * 2 // 3
@@ -26,6 +32,8 @@ class Limits:
     head_ms = 5000
     # Silence within a body, or from a reader that takes nothing.
     silence_ms = 10000
+    # A second, of a body or an answer: where slots are out, clients that are slower make room. Any link has more.
+    rate_bytes = 4096
     # Idle keep-alive: a page's follow-up requests come within this; a tab left open costs a slot no longer.
     idle_ms = 5000
     # Of a WebSocket that says nothing: it is asked whether it is still there, and has as long again to answer.
@@ -35,18 +43,21 @@ class Limits:
     # On one connection: everybody gets a new slot from time to time.
     requests = 100
 
-    def settle(self):
+    def derive(self):
         """Check the values, and count the deadlines in sweeps. Raises ValueError."""
-        for name in dir(Limits):
-            if name[0] == "_" or name == "settle":
+        for name in dir(self):
+            if name[0] == "_" or name == "derive" or name.endswith("_sweeps") or name == "sweep_bytes":
                 continue
+            if not hasattr(Limits, name):
+                raise mistake("limit", name)
             value = getattr(self, name)
             if type(value) is not int or value < 1:
-                raise ValueError("limit %s: %r" % (name, value))
+                raise mistake("value", (name, value))
             # Positions in a head are 16 bits wide.
             if value > 0xFE00 and name in ("head_bytes", "target_bytes") or value > 0x1000 and name == "fields":
-                raise ValueError("limit %s is too high: %d" % (name, value))
+                raise mistake("high", (name, value))
         self.long_lived = min(self.long_lived, self.connections - 1)
+        self.sweep_bytes = self.rate_bytes * SWEEP_MS // 1000
         self.head_sweeps = self.head_ms // SWEEP_MS + 1
         self.silence_sweeps = self.silence_ms // SWEEP_MS + 1
         self.ping_sweeps = self.ping_ms // SWEEP_MS + 1

@@ -1,7 +1,7 @@
 """Accepts clients into slots, evicts, refuses, sweeps deadlines, and stops in good order.
 
-The reactor calls `ready` for every client that waits to be accepted. `serve` itself is the one sweep task: it holds
-every deadline. A handler that is `async` has a task while it is awaited; there are no others.
+The reactor calls `ready` for every client that waits to be accepted. Each slot is a task that is made at the start;
+`serve` itself is the one sweep task, which keeps every deadline.
 """
 
 import asyncio
@@ -10,20 +10,35 @@ import time
 
 from firmware.http.dates import format_date
 from firmware.http.native import const
-from firmware.http.response import JSON, Response
-from firmware.server import reader, transport
-from firmware.server.connection import DONE, HOLD, IDLE, NEW, POLL, WAIT, Connection
-from firmware.server.limits import SWEEP_MS
-from firmware.server.writer import HEAD_BYTES, OUT_BYTES
+from firmware.server import overload, respond, transport
+from firmware.server.connection import run
+from firmware.server.limits import OUT_BYTES, SWEEP_MS
+from firmware.server.receive import look_for
+from firmware.server.refusal import Refused, drop
+from firmware.server.slot import (
+    AWAITING,
+    FREE,
+    IDLE,
+    LIVE,
+    NEW,
+    POLL,
+    SLOW,
+    SPARE,
+    Lost,
+    Slot,
+    close,
+    detach,
+    expire,
+    seat,
+    timeout,
+)
 
 # An accept that fails for want of descriptors or memory fails again at once: wait, twice as many sweeps each time.
 _MAX_BACKOFF_SWEEPS = const(8)
 
-# Refused clients that are held for a sweep, so that closing does not reset the 503 away before it is read.
-_MAX_REFUSED = const(2)
-
-# What a refused client may have sent: some 40 KB are taken, more resets the connection as it deserves.
-_MAX_DISMISS_READS = const(16)
+# How long requests under way may take to end when the server is told to stop.
+_DRAIN_MS = const(2000)
+_DRAIN_STEP_MS = const(50)
 
 # A clock that shows an earlier year was never set.
 _FIRST_YEAR = const(2024)
@@ -32,9 +47,11 @@ _FIRST_YEAR = const(2024)
 class Server:
     """Serves one application on one address."""
 
+    task = parked = None  # it is no task: the reactor calls `ready`
+
     def __init__(self, app, name):
         limits = app.limits
-        limits.settle()
+        limits.derive()
         # The buffers are the largest blocks there will ever be: what the imports left is out of their way.
         gc.collect()
         self.app = self.first = app
@@ -43,22 +60,31 @@ class Server:
         self.live = 0  # long-lived connections
         self.requests = 0
         self.counters = {"accepted": 0, "refused": 0, "evicted": 0, "timeouts": 0, "lost": 0, "errors": 0}
-        self.draining = self.hooked = False
+        self.draining = False
+        self.waiting = []  # clients without a slot: (address, since which sweep, client, protocol)
+        self.swapped = 0  # the sweep in which a new client made room for another one that holds as much
+        self.is_short = False  # whether answers end their connections: somebody waits, or the server ends
         self.refusing = False  # everybody new, as long as memory is short
+        self.starved = 0  # requests that failed for want of memory
+        self.budget = None  # `may_accept()` and `write_bytes()`, where the system bounds both (board/budget.py)
         self.reactor = None
-        # One buffer for all that is sent: the beginning of a JSON answer's head, which stays, and room for one write.
-        self.json_view = memoryview(bytearray(len(name) + HEAD_BYTES + OUT_BYTES))
-        self.json_at = 0
-        self.out_view = self.json_view[len(name) + HEAD_BYTES :]
-        self.json_lengths = {}
-        self.slots = [Connection(self) for _ in range(limits.connections)]
+        # One buffer for all that is sent, and one that JSON is made in.
+        self.out = bytearray(OUT_BYTES)
+        self.out_view = memoryview(self.out)
+        self.text = transport.new_text(respond.TEXT_BYTES)
+        # A head that is longer than a slot's own buffer is read into this one, one at a time.
+        self.spare = bytearray(limits.head_bytes + SPARE)
+        self.spare_view = memoryview(self.spare)
+        self.spare_of = None
+        self.heads = {}  # what answers begin with (see `respond.put_start`)
+        self.slots = [Slot(self) for _ in range(limits.connections)]
         self._name = b"Server: %s\r\n" % name.encode()
         self._socket = None
         self._tls = None
         self.is_secure = False  # whether clients come over TLS
         self._redirect = None  # on the plain port, where there is TLS
         self.redirect_socket = None
-        self._refused = []
+        self.refused = Refused(self.out_view)
         self._accept_again = 0  # the sweep to accept at, while that fails
         self._backoff_sweeps = 1
         self._prepare()
@@ -71,11 +97,12 @@ class Server:
         self._tls = tls
         self.is_secure = tls is not None
         self.reactor = transport.reactor()
+        for slot in self.slots:
+            transport.begin(slot, run(slot))
         if redirect_port:
             self.redirect_socket = transport.listen(host, redirect_port)
             self._redirect = tls.redirect(self, port)
-            self.reactor.watch(self.redirect_socket, self._redirect, transport.READ)
-        self.reactor.watch(self._socket, self, transport.READ)
+        self._look_out(transport.READ)
 
     async def serve(self):
         """Serve until cancelled; leaves no socket and no task behind."""
@@ -83,40 +110,65 @@ class Server:
             while self._socket:
                 await transport.sleep_ms(SWEEP_MS)
                 try:
-                    self._sweep()
+                    self.sweep()
                 except Exception as error:
                     # Out of memory, say, because of a handler: the deadlines have to go on.
                     gc.collect()
                     self.log_error("sweep", error)
         except asyncio.CancelledError:
-            # Loaded when it is time.
-            from firmware.server.drain import drain
-
-            await drain(self)
+            # Room to end in good order, however full the heap is.
+            self.spare_of, self.spare, self.spare_view = self, None, None
+            await self._drain()
             raise
         finally:
             self.close()
 
+    async def _drain(self):
+        """Take nobody new, and give requests under way a moment to be answered."""
+        self.stop_listening()
+        self.draining = self.is_short = True
+        while self.waiting:
+            overload.refuse(self, 0)
+        for slot in self.slots:
+            if slot.state in (NEW, IDLE, LIVE, POLL):
+                expire(slot, timeout())
+            if slot.request is not None:
+                slot.request.end()
+        for _ in range(_DRAIN_MS // _DRAIN_STEP_MS):
+            if not any(slot.sock for slot in self.slots):
+                return
+            await transport.sleep_ms(_DRAIN_STEP_MS)
+        for slot in self.slots:
+            close(slot)
+        # What was cancelled has a turn to end in order.
+        await transport.sleep_ms(_DRAIN_STEP_MS)
+
     def close(self):
-        """Stop at once: close every socket, cancel every task."""
+        """Stop at once: close every socket, end every task."""
         self.stop_listening()
         for slot in self.slots:
-            slot.abort()
-        for _, sock in self._refused:
-            sock.close()
-        self.slots = self._refused = ()
+            close(slot)
+        self.refused.close()
+        for entry in self.waiting:
+            entry[2][0].close()
+        self.slots = self.waiting = ()
 
     def stop_listening(self):
         """Take nobody new."""
         if self._socket:
             if not self._accept_again:
-                self.reactor.watch(self._socket, self, 0)
+                self._look_out(0)
             self._socket.close()
             self._socket = None
         if self.redirect_socket:
-            self.reactor.watch(self.redirect_socket, self._redirect, 0)
             self.redirect_socket.close()
             self.redirect_socket = None
+
+    def _look_out(self, mode):
+        """Have the reactor look for new clients, or with 0 no more."""
+        self.reactor.watch(self._socket, self, mode)
+        if self.redirect_socket:
+            self.reactor.watch(self.redirect_socket, self._redirect, mode)
 
     # -- accepting
 
@@ -130,81 +182,91 @@ class Server:
 
     def _fail(self):
         try:
-            self._back_off(MemoryError("no room for another client"))
-        except MemoryError:
-            pass  # nor for that: it is tried again with the next one
+            self._try_again()
+        except Exception:
+            # No memory, not even to say so.
+            self.starved += 1
+            self._pause(1)
+
+    def _try_again(self):
+        gc.collect()
+        try:
+            self._admit()
+        except Exception as error:
+            self.back_off(error)
 
     def _admit(self):
-        if self._tls and self._tls.is_busy(self):
-            # Until the next sweep.
+        self.admit(self._socket, self._tls)
+
+    def admit(self, sock, protocol):
+        """Accept a client of a listening socket, for `protocol` to converse with, None for plain HTTP."""
+        if self.budget is not None and not self.budget.may_accept():
+            # It stays in the backlog; who is idle goes meanwhile, or is slow.
+            self.shed()
+            overload.thin(self)
             self._pause(1)
             return
-        client = self._accept()
-        if client:
-            self._backoff_sweeps = 1
-            self.counters["accepted"] += 1
-            self.place(client)
+        client = transport.accept(sock)
+        self._backoff_sweeps = 1
+        self.counters["accepted"] += 1
+        self.place(client, protocol)
 
-    def place(self, client, redirect=None):
-        """Give `client`, a (socket, peer), a slot, for `redirect` to talk to where there is one; or refuse it."""
-        # To ask whether an object is true is to look for two methods that it has not.
-        slot = None
-        if not self.refusing:
-            slot = self._free_slot()
-            if slot is None:
-                slot = self._evict()
-        if slot is None:
-            self._refuse(client[0])
-        else:
-            slot.start(client, redirect)
-
-    def _accept(self):
+    def place(self, client, protocol):
+        """Give `client`, a (socket, peer), a slot; or have it wait for one, or refuse it."""
         try:
-            return transport.accept(self._socket, self._tls)
-        except OSError as error:
-            if error.args[0] not in transport.TRY_AGAIN:
-                self._back_off(error)
+            self._place(client, protocol)
+        except:  # noqa: E722 - with a name its frame would be on the heap
+            drop(client)
+            raise
 
-    def _back_off(self, error):
-        """Take nobody for a while: descriptors or memory are out, and would be again at once."""
+    def _place(self, client, protocol):
+        slot = None if self.refusing else self._free_slot()
+        if slot is not None:
+            seat(slot, client, protocol)
+        elif self.refusing:
+            self.refuse(client, protocol)
+        else:
+            overload.enqueue(self, client, protocol)
+
+    def _free_slot(self):
+        for slot in self.slots:
+            if slot.state == FREE:
+                if slot.task is None:
+                    # A KeyboardInterrupt ended it, and somebody went on all the same.
+                    transport.begin(slot, run(slot))
+                return slot
+        return None
+
+    def back_off(self, error):
+        """Take nobody for a while, unless the client left: descriptors or memory are out, and would be again."""
+        if isinstance(error, OSError) and error.args[0] in transport.TRY_AGAIN:
+            return
         gc.collect()
         self._pause(self._backoff_sweeps)
         self._backoff_sweeps = min(2 * self._backoff_sweeps, _MAX_BACKOFF_SWEEPS)
         self.log_error("accept", error)
 
     def _pause(self, sweeps):
-        self.reactor.watch(self._socket, self, 0)
+        self._look_out(0)
         self._accept_again = self.clock + sweeps
 
-    def _free_slot(self):
-        for slot in self.slots:
-            if slot.sock is None:
-                return slot
-        return None
+    def evict(self, slot):
+        """Let what a slot waits for end now, with its connection."""
+        self.counters["evicted"] += 1
+        if slot.request is not None:
+            slot.request.end()
+        expire(slot, timeout())
 
-    def _evict(self):
-        """Close the longest-idle client and return its slot, or None where nobody is idle."""
-        idle = fresh = None
-        for slot in self.slots:
-            if slot.want is IDLE:
-                if idle is None or slot.deadline < idle.deadline:
-                    idle = slot
-            # Who came within this sweep has not had the time to ask.
-            elif slot.want is NEW and slot.deadline < self.clock + self.limits.head_sweeps:
-                if fresh is None or slot.deadline < fresh.deadline:
-                    fresh = slot
-        slot = idle or fresh
-        if slot:
-            self.counters["evicted"] += 1
-            slot.interrupt()
-        else:
-            slot = self.evict_poll()
-        # A poll's answer may be more than its client takes at once.
-        return slot if slot and slot.sock is None else None
+    def evict_poll(self):
+        """Let the longest-waiting long poll end now, with its connection; tell whether there was one."""
+        polls = [slot for slot in self.slots if slot.state == POLL and slot.cause is None]
+        if polls:
+            self.evict(min(polls, key=lambda slot: slot.deadline))
+        return len(polls) > 0
 
     def use(self, app):
         """Serve another application from now on, under the limits of the first."""
-        # A connection keeps to the one that it began with.
+        # A request keeps to the one that it began with.
         self.shed()
         self.app = app
         self._prepare()
@@ -213,72 +275,71 @@ class Server:
         """Close the connections that are idle, and forget what can be loaded anew: memory is short."""
         self.app.spare()
         for slot in self.slots:
-            if slot.want is IDLE:
-                self.counters["evicted"] += 1
-                slot.interrupt()
+            if slot.state == IDLE and slot.cause is None:
+                self.evict(slot)
+
+    def make_room(self):
+        """Forget what can be loaded anew: something needs a larger piece of memory than there is."""
+        self.app.spare()
+        gc.collect()
 
     def is_at(self, apps):
         """Tell whether a connection is at one of these applications: an upload, a stream, a handler that waits."""
         for slot in self.slots:
-            if slot.sock and slot.want not in (IDLE, NEW) and slot.router in apps:
+            if slot.state not in (FREE, IDLE, NEW) and slot.app in apps:
                 return True
         return False
 
-    def evict_poll(self):
-        """Let the longest-waiting long poll end now, with its connection; tell whether there was one."""
-        oldest = None
-        for slot in self.slots:
-            if slot.want is POLL and (oldest is None or slot.deadline < oldest.deadline):
-                oldest = slot
-        if oldest:
-            self.counters["evicted"] += 1
-            oldest.request.end()
-            oldest.interrupt()
-        return oldest
-
-    def _refuse(self, sock):
+    def refuse(self, client, protocol):
+        """Refuse a client, a (socket, peer), with 503; but say nothing where TLS would come first."""
         self.counters["refused"] += 1
-        response = Response("Busy.", 503, {"Retry-After": "1"}, "text/plain; charset=utf-8")
-        try:
-            sock.write(response.head(self.common, b"Connection: close\r\n") + response.body)
-        except OSError:
-            pass
-        if len(self._refused) >= _MAX_REFUSED:
-            self._dismiss()
-        self._refused.append((self.clock, sock))
-
-    def _dismiss(self):
-        """Close the client that was refused first, once what it sent has been taken."""
-        _, sock = self._refused.pop(0)
-        try:
-            for _ in range(_MAX_DISMISS_READS):
-                if not sock.readinto(self.out_view):
-                    break
-        except OSError:
-            pass
-        sock.close()
+        if protocol is not None and protocol is self._tls:
+            client[0].close()
+            return
+        drop(client)
+        self.refused.sweep(self.clock)
 
     # -- the sweep
 
-    def _sweep(self):
+    def sweep(self):
         """Keep every deadline, the date, and the refused."""
         self.clock += 1
-        for slot in self.slots:
-            if 0 < slot.deadline <= self.clock and slot.want is not DONE:
-                # A long-lived one's deadline is for a sign of life, and to be idle to the end is nobody's fault.
-                if slot.want not in (IDLE, WAIT, POLL, HOLD):
-                    self.counters["timeouts"] += 1
-                slot.deadline = 0
-                slot.interrupt()
-            elif slot.task:
-                reader.look_for(slot)
-        while self._refused and self._refused[0][0] + 1 < self.clock:
-            self._dismiss()
+        for at, slot in enumerate(self.slots):
+            try:
+                if 0 < slot.deadline <= self.clock:
+                    self._expire(at, slot)
+                elif slot.state == AWAITING:
+                    look_for(slot)
+                elif slot.state == SLOW or slot.slow:
+                    overload.weigh(slot)
+            except Exception as error:
+                # Out of memory, say: the other slots' deadlines have to be kept, and this one's the next time.
+                self.log_error("sweep", error)
+        self.refused.sweep(self.clock)
         if 0 < self._accept_again <= self.clock:
-            self.reactor.watch(self._socket, self, transport.READ)
+            self._look_out(transport.READ)
             self._accept_again = 0
+        if self.waiting:
+            overload.look(self)
+        if self._tls:
+            self._tls.look(self)
         self.reactor.renew()
         self._prepare()
+
+    def _expire(self, at, slot):
+        """A slot's deadline has passed."""
+        if slot.cause is not None:
+            # It was told, and what it awaits goes on all the same: it may, but not in this place.
+            fresh = Slot(self)
+            detach(slot)
+            self.slots[at] = fresh
+            transport.begin(fresh, run(fresh))
+            return
+        # A long-lived one's deadline is for a sign of life, and to be idle to the end is nobody's fault.
+        if slot.state not in (IDLE, LIVE, POLL):
+            self.counters["timeouts"] += 1
+        # Nothing that is awaited has a deadline, unless its client has gone.
+        expire(slot, Lost() if slot.state == AWAITING else timeout())
 
     def _prepare(self):
         """Make what all responses have in common."""
@@ -286,19 +347,14 @@ class Server:
         common = self._name
         if moment[0] >= _FIRST_YEAR:
             common += b"Date: " + format_date(moment) + b"\r\n"
-        head = b"HTTP/1.1 200 OK\r\n" + common + b"Content-Type: " + JSON + b"\r\nContent-Length: "
         self.common = common
-        self.json_at = len(head)
-        self.json_view[: len(head)] = head
-        hooked = self.app.has_hooks()
-        if self.hooked and not hooked:
-            for slot in self.slots:
-                slot.hooks = None
-        self.hooked = hooked
+        self.heads.clear()
 
     def log_error(self, where, error):
         """Say on the console what went wrong, with its traceback."""
         self.counters["errors"] += 1
+        if isinstance(error, MemoryError):
+            self.starved += 1
         # A console that is closed or cannot write the text must not end the connection, or worse, the slot.
         try:
             print("limpet:", where)

@@ -1,22 +1,22 @@
 """Static files: streamed through the server's buffer, never in RAM as a whole.
 
 Strong ETags come from the content (SHA-256, made once a file and kept while its size and time of change stay), since
-no clock here is worth a Last-Modified. A `x.gz` beside `x`, not older, goes to who takes gzip. Conditions, ranges and
-their order are RFC 9110's (sections 13 and 14). Paths are decoded once, then `urls.safe_path` keeps them in the folder;
-symbolic links are followed, for whoever can make one there can put the file itself there.
+no clock here is worth a Last-Modified. A `x.gz` beside `x` that has the same content, by the CRC-32 and the length at
+its end, goes to who takes gzip; which of them is newer nobody knows. Conditions, ranges and their order are RFC 9110's
+(sections 13 and 14). Paths are decoded once, then `urls.safe_path` keeps them in the folder; symbolic links are
+followed, for whoever can make one there can put the file itself there.
 """
 
 import asyncio
 import os
 import time
-from binascii import hexlify
+from binascii import crc32, hexlify
 from hashlib import sha256
 
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
-from firmware.http.request import text
-from firmware.http.response import BINARY, Response
-from firmware.http.urls import quote, safe_path
+from firmware.http.response import BINARY, Response, mistake
+from firmware.http.urls import quote, safe_path, text
 
 # One constant costs a third of a dict.
 _TYPES = (
@@ -49,6 +49,16 @@ def content_type(path):
     return BINARY if at < 0 else _TYPES[at + len(key) : _TYPES.find(b"\n", at)]
 
 
+def check_folder(path):
+    """Raise ValueError unless there is a folder at a path."""
+    try:
+        if os.stat(path)[0] & _KIND == _DIRECTORY:
+            return
+    except OSError:
+        pass
+    raise mistake("folder", (path, os.getcwd()))
+
+
 class Entry:
     """One file as it was when last looked at."""
 
@@ -65,10 +75,11 @@ class Entry:
         """Tell whether a stat result shows no change."""
         return self.changed == info[8] and self.size == info[6]
 
-    async def hash(self, lines):
-        """Make the tag, and the field lines, which begin with `lines`."""
+    async def hash(self):
+        """Make the tag; return what a gzip file of this content ends with (RFC 1952 2.3), as a number."""
         state = sha256()
-        block = bytearray(1024)
+        crc = 0
+        block = bytearray(256)
         done = 0
         file = open(self.path, "rb")
         try:
@@ -76,7 +87,9 @@ class Entry:
                 got = file.readinto(block)
                 if not got:
                     break
-                state.update(memoryview(block)[:got])
+                part = memoryview(block)[:got]
+                state.update(part)
+                crc = crc32(part, crc)
                 done += got
                 if done % _HASH_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -89,9 +102,21 @@ class Entry:
         self.size = done
         # 64 bits: no two versions of one file will ever share them by accident.
         self.tag = '"%s"' % hexlify(state.digest()[:8]).decode()
+        return (done & 0xFFFFFFFF) << 32 | crc
+
+    def tell(self, lines):
+        """Make the field lines, which begin with `lines`."""
         lines += b"ETag: %s\r\nAccept-Ranges: bytes\r\n" % self.tag.encode()
         self.cut = len(lines)
-        self.lines = lines + b"Content-Length: %d\r\n" % done
+        self.lines = lines + b"Content-Length: %d\r\n" % self.size
+
+    def is_gzip_of(self, end):
+        """Tell whether this file, which was hashed, is the gzip file of a content that it ends with `end` for."""
+        # A head and an end have 18 bytes.
+        if self.size < 18:
+            return False
+        self.file.seek(self.size - 8)
+        return int.from_bytes(self.file.read(8), "little") == end
 
     def open(self):
         """Return the open file. Raises 404 where it has gone."""
@@ -127,15 +152,14 @@ class Static:
 
     def search(self, path):
         """Return (app, route, params) for a file or folder, or None."""
-        name = path[1:]
-        if safe_path(name) is None:
+        if safe_path(path, 1) is None:
             return None
-        route = self._route if name else self._root_route
+        route = self._route if path != "/" else self._root_route
         if path in self._entries:
             return self._app, route, {"entry": self._entries[path]}
         file = self._folder + path
         try:
-            info = os.stat(file.rstrip("/") or "/")
+            info = os.stat((file.rstrip("/") or "/") if path.endswith("/") else file)
             if info[0] & _KIND == _DIRECTORY:
                 if not path.endswith("/"):
                     return self._app, {"GET": _redirect}, ()
@@ -152,6 +176,10 @@ class Static:
             self._entries.clear()
         self._entries[path] = entry = Entry(file, info)
         return self._app, route, {"entry": entry}
+
+    def empty(self):
+        """Forget what is known of files: memory is short."""
+        self._entries.clear()
 
     def forget(self, path):
         """Look for a file anew the next time: it was made or deleted."""
@@ -190,36 +218,50 @@ class Static:
 
     async def _hash_and_serve(self, request, entry, info):
         try:
-            changed = await self._look(entry, info)
+            age_s = await self._look(entry, info)
             response = respond(request, entry.gzip if entry.gzip and _takes_gzip(request) else entry)
         except OSError:
             raise self._gone() from None
         finally:
             _close(entry)
         # A file that changed just now may change again within its time stamp's second.
-        if abs(time.time() - changed) < _SETTLED_S:
+        if age_s < _SETTLED_S:
             entry.lines = None
         return response
 
     async def _look(self, entry, info):
-        """Look at a file, and the compressed one beside it, anew; return when they changed. Raises OSError."""
+        """Look at a file, and the compressed one beside it, anew. Raises OSError.
+
+        Returns how many seconds away from now the nearer of their changes is.
+        """
         Entry.__init__(entry, entry.path, info)
-        changed = entry.changed
+        now = time.time()
+        age_s = abs(now - entry.changed)
+        end = await entry.hash()
+        tag, size = entry.tag, entry.size
         packed = None
-        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
         try:
             info = os.stat(entry.path + ".gz") if self._packed else (0,) * 10
-            if info[8] >= changed and info[0] & _KIND == _FILE:
+            if info[0] & _KIND == _FILE:
                 packed = Entry(entry.path + ".gz", info)
-                changed = info[8]
+                await packed.hash()
+                age_s = min(age_s, abs(now - packed.changed))
+                if not packed.is_gzip_of(end):
+                    packed.close()
+                    packed = None
         except OSError:
-            pass
+            if packed:
+                packed.close()
+            packed = None
+        entry.gzip = packed
+        # Another request may have begun to look meanwhile.
+        entry.tag, entry.size = tag, size
+        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
         if packed:
             lines += b"Vary: Accept-Encoding\r\n"
-            await packed.hash(lines + b"Content-Encoding: gzip\r\n")
-        await entry.hash(lines)
-        entry.gzip = packed
-        return changed
+            packed.tell(lines + b"Content-Encoding: gzip\r\n")
+        entry.tell(lines)
+        return age_s
 
     def _gone(self):
         self._entries.clear()
@@ -273,9 +315,9 @@ def respond(request, entry):
     response = Response(b"", 200)
     response.lines = entry.lines
     if request.is_conditional():
-        from firmware.server.conditional import settle
+        from firmware.server.conditional import narrow
 
-        first, end = settle(request, entry, response)
+        first, end = narrow(request, entry, response)
     if request.method != "HEAD" and end > first:
         response.body = entry.open()
         if first:

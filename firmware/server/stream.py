@@ -1,18 +1,202 @@
-"""Responses of unknown length: what a generator yields, text or bytes, a chunk each (RFC 9112 section 7.1).
+"""What goes on for long on a connection: generators as chunked responses (RFC 9112 section 7.1), and what runs itself.
 
-The generator, plain or asynchronous, is advanced when the client has taken what was there before; where the client goes
+A `Response` of unknown length has a live body: `prime(slot)`, awaited before its head is made, so that an error until
+then has a status of its own; `lines()`, the field lines that frame it; `run(slot, head)`, awaited to send all of it,
+which raises OSError or Lost where the client is gone; `end()`, awaited in place of `run` where nobody wants it; and
+`sent`, the body's bytes so far. A generator becomes one here; feeds and WebSockets bring their own.
+
+A generator, plain or asynchronous, is advanced when the client has taken what was there before; where the client goes
 away, it is closed, wherever it is. An HTTP/1.0 client gets the bytes alone, and the connection's end for theirs.
+
+Only a part of the slots (`limits.long_lived`) may have a live body: `enter` and `leave` count them.
 """
 
+import asyncio
+
 from firmware.http.errors import HTTPError
-from firmware.http.response import HTML, field_lines
-from firmware.server import live
+from firmware.http.native import const
+from firmware.http.response import HTML, NO_BODY
+from firmware.server import transport
 from firmware.server.chunks import Chunks
-from firmware.server.connection import HOLD
-from firmware.server.reader import GONE_SWEEPS, Lost, is_gone
+from firmware.server.limits import OUT_BYTES
+from firmware.server.slot import AWAITING, BUSY, Lost, explain, finish, push
 
 # Bytes around a chunk's data: six digits of hexadecimal and two line ends.
-_FRAME_BYTES = 10
+_FRAME_BYTES = const(10)
+
+# Writes that need not wait, then the others have their turn.
+_BURST = const(8)
+
+_RETRY_AFTER = {"Retry-After": "5"}
+
+
+def enter(slot):
+    """Take one of the places for live connections. Raises 503 where none is left, even by ending a long poll."""
+    server = slot.server
+    if server.live >= server.limits.long_lived and not server.evict_poll():
+        raise HTTPError(503, "Too many live connections.", _RETRY_AFTER)
+    slot.is_live = True
+    server.live += 1
+
+
+def leave(slot):
+    """Give the place back."""
+    if slot.is_live:
+        slot.is_live = False
+        slot.server.live -= 1
+
+
+def frame_lines(request):
+    """Return the field lines that frame a body of unknown length; with HTTP/1.0 the connection's end ends it."""
+    # A proxy (nginx) would hold back what comes until it is some KB.
+    lines = b"X-Accel-Buffering: no\r\n"
+    if request.is_http_1_1():
+        return lines + b"Transfer-Encoding: chunked\r\n" + request.lines()
+    request.end()
+    return lines + request.lines()
+
+
+async def send_live(slot, request, response):
+    """Send a response that has a live body, or a generator to make one of."""
+    if not hasattr(response.body, "run"):
+        response.body = Stream(response, request)
+    body = response.body
+    is_wanted = response.status == 101 or request.method != "HEAD" and response.status not in NO_BODY
+    try:
+        head = await _begin(slot, request, response, is_wanted)
+        if is_wanted and response.status != 204:
+            slot.begun = request
+            await body.run(slot, head)
+            if slot.server.draining:
+                request.end()
+        else:
+            await body.end()
+            slot.begun = request
+            await push(slot, head)
+    finally:
+        leave(slot)
+        slot.deadline = 0
+    finish(slot, body.sent)
+
+
+async def _begin(slot, request, response, is_wanted):
+    """Take a place, make the first part of the body, and return the head."""
+    body = response.body
+    if is_wanted:
+        if not response.is_brief:
+            enter(slot)
+        slot.deadline = 0
+        await body.prime(slot)
+    has_body = response.status == 101 or response.status not in NO_BODY
+    return response.head(slot.server.common, body.lines() if has_body else request.lines())
+
+
+class Stream:
+    """A generator as a live body."""
+
+    def __init__(self, response, request):
+        body = response.body
+        self.sent = 0
+        self._response = response
+        self._request = request
+        self._chunks = body if type(body) is Chunks else Chunks(body)
+        self._is_chunked = request.is_http_1_1()
+        self._first = None
+
+    def lines(self):
+        """Return the field lines that frame it."""
+        return frame_lines(self._request)
+
+    async def prime(self, slot):
+        """Make the first chunk."""
+        try:
+            self._first = first = await self._next(slot)
+        except BaseException:
+            await self._chunks.end()
+            raise
+        response = self._response
+        if first is None and response.is_bare:
+            response.status = 204
+        if response.content_type is None and self._is_text:
+            response.content_type = HTML
+
+    async def end(self):
+        """Let the generator end unseen."""
+        await self._chunks.end()
+
+    async def _next(self, slot):
+        """Return the next chunk as bytes, None behind the last one. The client may go meanwhile: the sweep looks."""
+        slot.state = AWAITING
+        try:
+            chunk = await self._chunks.next()
+        finally:
+            slot.state = BUSY
+            slot.deadline = 0
+        self._is_text = type(chunk) is str
+        if self._is_text:
+            return chunk.encode()
+        if chunk is None or type(chunk) in (bytes, bytearray, memoryview):
+            return chunk
+        raise TypeError("neither bytes nor text: %r" % (chunk,))
+
+    async def run(self, slot, head):
+        """Send the head and every chunk."""
+        transport.no_delay(slot.sock)
+        try:
+            if len(head) > OUT_BYTES // 2:
+                await push(slot, head)
+                head = b""
+            turns = 0
+            while self._first is not None:
+                head = await self._send(slot, head, self._first)
+                turns += 1
+                if turns % _BURST == 0:
+                    await transport.sleep_ms(0)
+                self._first = await self._after(slot)
+        finally:
+            slot.state = AWAITING
+            try:
+                await self._chunks.end()
+            finally:
+                slot.state = BUSY
+                slot.deadline = 0
+        if self._is_chunked:
+            head += b"0\r\n\r\n"
+        if head:
+            await push(slot, head)
+
+    async def _send(self, slot, head, data):
+        """Send a chunk, in as many as the buffer makes of it, the first behind `head`; return b"", the next one's."""
+        server = slot.server
+        view = server.out_view
+        at = 0
+        while at < len(data):
+            used = len(head)
+            view[:used] = head
+            head = b""
+            take = min(len(data) - at, OUT_BYTES - _FRAME_BYTES - used)
+            part = data if take == len(data) else memoryview(data)[at : at + take]
+            if self._is_chunked:
+                used = chunk_into(view, used, part)
+            else:
+                view[used : used + take] = part
+                used += take
+            at += take
+            sent = slot.write(server.out, used)
+            if sent != used:
+                await push(slot, bytes(view[sent or 0 : used]))
+            self.sent += take
+        return head
+
+    async def _after(self, slot):
+        """Return the next chunk. Raises Lost where an error ends them: the missing last chunk tells the client."""
+        try:
+            return await self._next(slot)
+        except (Exception, asyncio.CancelledError) as error:
+            error = explain(slot, error)
+            if not isinstance(error, (OSError, Lost)):
+                slot.server.log_error("stream", error)
+            raise Lost
 
 
 def chunk_into(view, at, data):
@@ -25,117 +209,3 @@ def chunk_into(view, at, data):
     view[start:at] = data
     view[at : at + 2] = b"\r\n"
     return at + 2
-
-
-class Stream(live.Session):
-    """A generator as a live body."""
-
-    _borrows = True
-
-    def __init__(self, response, request):
-        super().__init__(request)
-        body = response.body
-        self._response = response
-        self._chunks = body if type(body) is Chunks else Chunks(body)
-        self._is_chunked = request.is_http_1_1()
-        # RFC 9110 6.5.1: trailers may be dropped on the way unless the client said that it wants them.
-        self._wants_trailers = self._is_chunked and b"trailers" in (request.field(b"te") or b"").lower()
-        self._first = None
-
-    def lines(self):
-        """Return the field lines that frame it."""
-        trailers = self._response.trailers
-        if trailers and self._wants_trailers:
-            return b"Trailer: %s\r\n" % ", ".join(trailers).encode() + super().lines()
-        return super().lines()
-
-    async def prime(self):
-        """Make the first chunk, before the head goes out: an error until then has a status of its own."""
-        try:
-            first = await self._chunks.next()
-            self._first = _as_bytes(first)
-        except BaseException:
-            await self._chunks.end()
-            raise
-        if first is None and self._response.is_bare:
-            self._response.status = 204
-        if type(first) is str and self._response.content_type is None:
-            self._response.content_type = HTML
-
-    async def end(self):
-        """Let the generator end unseen."""
-        await self._chunks.end()
-
-    def _converse(self, head):
-        slot = self.slot
-        server = slot.server
-        gone = False
-        self.start(self._pump(head))
-        while True:
-            yield from self.flush()
-            if self.done:
-                break
-            # Only now the client may be seen to go: while it takes bytes, it is there.
-            gone = gone or is_gone(slot)
-            slot.deadline = server.clock + GONE_SWEEPS if gone else 0
-            try:
-                yield HOLD if gone else live.wish(slot)
-            except HTTPError:
-                if gone:
-                    raise Lost
-        if self.error:
-            # The missing last chunk tells the client.
-            if not isinstance(self.error, (OSError, Lost)):
-                server.log_error("stream", self.error)
-            raise Lost
-
-    async def _pump(self, head):
-        """Send the head and every chunk; run as the task."""
-        data = self._first
-        view = self.slot.server.out_view
-        room = len(view) - _FRAME_BYTES
-        used = 0
-        try:
-            if len(head) > room // 2:
-                await self.write(head)
-                head = b""
-            while data is not None:
-                size = len(data)
-                at = 0
-                while at < size:
-                    if head:
-                        used = len(head)
-                        view[:used] = head
-                        head = b""
-                    take = min(size - at, room - used)
-                    part = data if take == size else memoryview(data)[at : at + take]
-                    if self._is_chunked:
-                        used = chunk_into(view, used, part)
-                    else:
-                        view[used : used + take] = part
-                        used += take
-                    at += take
-                    await self.write(view[:used])
-                    used = 0
-                    self.sent += take
-                data = _as_bytes(await self._chunks.next())
-        finally:
-            await self._chunks.end()
-        if self._is_chunked:
-            trailers = _trailer_lines(self._response) if self._wants_trailers else b""
-            await self.write(b"%s0\r\n%s\r\n" % (head, trailers))
-        elif head:
-            await self.write(head)
-
-
-def _as_bytes(chunk):
-    if type(chunk) is str:
-        return chunk.encode()
-    if chunk is None or type(chunk) in (bytes, bytearray, memoryview):
-        return chunk
-    raise TypeError("neither bytes nor text: %r" % (chunk,))
-
-
-def _trailer_lines(response):
-    """Return the trailers as bytes. Raises ValueError as a response's `head` does."""
-    return b"".join([field_lines(name, values) for name, values in (response.trailers or {}).items()])

@@ -1,10 +1,12 @@
 """What knows MicroPython's sockets and asyncio from CPython's: MicroPython's here, the laptop's in `cpython`.
 
 A socket here never blocks. `readinto(buffer)` returns a count, 0 at the end of the stream, None where nothing is there
-yet; `write(data)` returns a count, which may be short, or None where nothing fits; both raise OSError.
+yet; `write(data[, size])` returns a count, which may be short, or None where nothing fits; both raise OSError.
 
-`Reactor` calls `ready()` of who watches a socket, straight from the event loop's poll: no task switch a request. A call
-may come without cause. It shares the loop with everybody's asyncio tasks.
+A `Reactor` calls `ready()` of whoever watches a socket, straight from the event loop's poll. A call may come without
+cause. It shares the loop with everybody's asyncio tasks.
+
+A task may `park`: the reactor then resumes it without a task switch.
 """
 
 import asyncio
@@ -26,13 +28,19 @@ HOT_MS = 30 if sys.platform == "esp32" else 0
 # Connections at once. lwIP on the ESP32 has some 10 sockets, and needs one each to listen, for DNS and for time.
 MAX_CONNECTIONS = 6 if sys.platform == "esp32" else 64
 # TLS handshakes at once: each takes tens of KB, and keeps the ESP32 busy.
-MAX_HANDSHAKES = 2 if sys.platform == "esp32" else 16
+MAX_HANDSHAKES = 1 if sys.platform == "esp32" else 16
+# TLS handshakes at once: each takes tens of KB, and keeps the ESP32 busy.
+MAX_HANDSHAKES = 1 if sys.platform == "esp32" else 16
+# Clients that wait for one of these to end.
+MAX_WAITING = 1 if sys.platform == "esp32" else 8
 # Connections that wait for accept. asyncio's 5 drops the SYNs of a browser's burst; each costs a control block in lwIP.
 BACKLOG = 8 if sys.platform == "esp32" else 128
 
+# MicroPython's ticks wrap at this or at a multiple of it.
+_TICKS_MASK = 0x3FFFFFFF
+
 # What accept may fail with without anything being wrong: the client was quicker to leave.
 TRY_AGAIN = (errno.EAGAIN, errno.ECONNABORTED)
-
 
 READ = 1
 WRITE = 2
@@ -66,58 +74,51 @@ def no_delay(sock):
         sock.setsockopt(_TCP, _NODELAY, 1)
 
 
+def elapsed_ms(since):
+    """Return the milliseconds since a `ticks_ms()` at most 12 days ago."""
+    return (ticks_ms() - since) & _TICKS_MASK
+
+
 if MICROPYTHON:
     import gc
     import select
+    from io import BytesIO
+    from json import dump
     from sys import print_exception  # noqa: F401 - for the others to import
 
     ticks_ms = time.ticks_ms
     sleep_ms = asyncio.sleep_ms
     run = asyncio.run
     _ticks_diff = time.ticks_diff
-    GENERATOR = type((lambda: (yield))())
+    PENDING = GENERATOR = type((lambda: (yield))())  # PENDING: what a handler returns that has still to be awaited
 
-    # Bytes that are allocated between two collections while a module is loaded.
-    _TIDY_BYTES = 2048
     # What poll needs for one more socket, its own tables included.
     _RESERVE_BYTES = 512
 
-    def load(name):
-        """Import a module of a package and return it.
-
-        What that leaves lies between what stays, and has to go at once, or it leaves holes too small for most.
-        """
-        usual = gc.threshold()
-        gc.collect()
-        gc.threshold(_TIDY_BYTES)
-        try:
-            return __import__(name, None, None, ("app",))
-        finally:
-            gc.threshold(usual)
+    # `await _ONCE` suspends a task once, without an object of its own.
+    _ONCE = (None,)
 
     def reactor():
-        """Return the running loop's Reactor."""
+        """Return the loop's Reactor; it is put into its place where it is not there yet."""
         if not isinstance(core._io_queue, Reactor):
             core._io_queue = Reactor(core._io_queue)
         return core._io_queue
 
     class Reactor(core.IOQueue):
-        """asyncio's queue of waiting sockets, put in its place in the running loop, with watchers beside its tasks."""
+        """asyncio's queue of waiting sockets, in its place in the running loop, with watchers beside its tasks."""
 
         def __init__(self, old):
             self.poller = old.poller
             self.map = old.map
             self._watchers = {}
             self._reserve = bytearray(_RESERVE_BYTES)
-            self._soon = []
             self._hot = False
             self._hot_since = time.ticks_ms()
 
         def watch(self, sock, watcher, mode):
-            """Call `watcher.ready()` when `sock` can be read, or written, as `mode` says; with mode 0 no more."""
+            """Call `watcher.ready()` when `sock` is ready as `mode` says; with 0 no more. Raises MemoryError."""
             if mode:
                 if self._reserve is None:
-                    # Where there is none to be had nothing is begun.
                     self._reserve = bytearray(_RESERVE_BYTES)
                 self._watchers[sock] = watcher
                 mode = select.POLLIN if mode == READ else select.POLLOUT
@@ -148,39 +149,50 @@ if MICROPYTHON:
                 except MemoryError:
                     pass  # not yet
 
-        def soon(self, watcher):
-            """Call `watcher.ready()` once, after the others had their turn."""
-            self._soon.append(watcher)
-
         def wait_io_event(self, wait_ms):
             """Serve what is ready, or becomes so within `wait_ms` (-1: at any time); asyncio's loop calls this."""
-            if self._soon:
-                self._go_on()
-            elif HOT_MS and wait_ms:
+            core.cur_task = None  # none runs: whoever is called may cancel any
+            if HOT_MS and wait_ms:
                 self._spin(wait_ms)
             else:
-                for ready in self.poller.ipoll(wait_ms):
-                    self._serve(ready)
+                self._wait(wait_ms)
 
-        def _serve(self, ready):
-            # `ready` is ipoll's one tuple: (socket, event).
-            if HOT_MS:
-                self._hot = True
-                self._hot_since = time.ticks_ms()
-            # No task runs: a handler may cancel any.
-            core.cur_task = None
-            sock = ready[0]
-            if sock in self._watchers:
-                self._watchers[sock].ready()
-            elif id(sock) in self.map:
-                self._wake(self.map[id(sock)], sock, ready[1])
+        def _wait(self, wait_ms):
+            """Serve what comes until a task is due: the loop need not look at its tasks after every request."""
+            poll = self.poller.ipoll
+            watcher_of = self._watchers.get
+            look = core._task_queue.peek
+            first = look()
+            ticks = time.ticks_ms
+            while True:
+                for event in poll(wait_ms):
+                    watcher = watcher_of(event[0])
+                    if watcher is None:
+                        self._wake(event[0], event[1])
+                        continue
+                    task = watcher.parked
+                    if task is not None and task is watcher.task:
+                        # As `ready` does, without a call.
+                        watcher.parked = None
+                        core.cur_task = task
+                        watcher.send(None)
+                        core.cur_task = None
+                    else:
+                        watcher.ready()
+                if not wait_ms or first is None or look() is not first:
+                    return
+                wait_ms = _ticks_diff(first.ph_key, ticks())
+                if wait_ms <= 0:
+                    return
 
-        def _go_on(self):
-            soon, self._soon = self._soon, []
-            for ready in self.poller.ipoll(0):
-                self._serve(ready)
-            core.cur_task = None
-            for watcher in soon:
+        def _serve(self, event):
+            # ipoll's one tuple: (socket, event).
+            self._hot = True
+            self._hot_since = time.ticks_ms()
+            watcher = self._watchers.get(event[0])
+            if watcher is None:
+                self._wake(event[0], event[1])
+            else:
                 watcher.ready()
 
         def _spin(self, wait_ms):
@@ -199,8 +211,11 @@ if MICROPYTHON:
             for ready in self.poller.ipoll(max(0, wait_ms - _ticks_diff(now, start)) if wait_ms > 0 else wait_ms):
                 self._serve(ready)
 
-        def _wake(self, tasks, sock, event):
+        def _wake(self, sock, event):
             """Wake the tasks that wait for `sock` the way of `asyncio.core`: one to read, one to write."""
+            tasks = self.map.get(id(sock))
+            if tasks is None:
+                return
             for at, other in ((0, select.POLLOUT), (1, select.POLLIN)):
                 if event & ~other and tasks[at] is not None:
                     core._task_queue.push(tasks[at])
@@ -210,23 +225,78 @@ if MICROPYTHON:
             else:
                 self.poller.modify(sock, select.POLLIN if tasks[1] is None else select.POLLOUT)
 
-    def accept(listener, tls=None):
-        """Return (socket, peer) of the next connection; `peer` is for `address_of`, `tls` makes it a secure one."""
+    # Before a loop begins to wait: one may look up its queue's methods only once.
+    reactor()
+
+    # Whatever has `task`, `send`, `parked`, `remove()` and `unwatch()`, such as a slot, can be a task that parks.
+
+    def begin(waiter, coroutine):
+        """Make a waiter's task; it takes its first step when the loop comes to it."""
+        waiter.send = coroutine.send
+        waiter.task = asyncio.create_task(coroutine)
+
+    def park(waiter):
+        """Return what to await until `ready`, `wake` or a cancellation; a task of a handler may wait, too."""
+        task = core.cur_task
+        # `Task.cancel` calls `remove` of this.
+        task.data = waiter
+        waiter.parked = task
+        return _ONCE
+
+    def is_parked(waiter):
+        """Tell whether it waits."""
+        return waiter.parked is not None
+
+    def ready(waiter):
+        """Go on at once; called by the reactor, and with a client by the listener, as a waiter's method."""
+        task = waiter.parked
+        if task is None:
+            waiter.unwatch()
+            return
+        waiter.parked = None
+        if task is waiter.task:
+            before, core.cur_task = core.cur_task, task  # another slot's, perhaps
+            waiter.send(None)
+            core.cur_task = before
+        else:
+            core._task_queue.push(task)
+
+    def wake(waiter):
+        """Have it go on soon; for other tasks."""
+        task = waiter.parked
+        if task is not None:
+            waiter.parked = None
+            core._task_queue.push(task)
+
+    # A BytesIO that holds so many bytes without growing.
+    new_text = BytesIO
+
+    def dump_json(value, server):
+        """Write a value as JSON to the server's `text`, from its start on; return how many bytes it takes."""
+        text = server.text
+        text.seek(0)
+        try:
+            dump(value, text)
+        except MemoryError:
+            # It has to grow, in one piece.
+            server.make_room()
+            text.seek(0)
+            dump(value, text)
+        return text.tell()
+
+    def take_json(text, view):
+        """Copy the JSON that was written to `text` into a view of its size."""
+        text.seek(0)
+        text.readinto(view)
+
+    def forgive(task):
+        """Take a cancellation back that was not let through."""
+
+    def accept(listener):
+        """Return (socket, peer) of the next connection; `peer` is for `address_of`."""
         sock, peer = listener.accept()
         sock.setblocking(False)
-        return _secure(sock, peer, tls) if tls else (sock, peer)
-
-    def _secure(sock, peer, tls):
-        try:
-            return tls.wrap(sock), (address_of(peer), 0, sock)
-        except BaseException:
-            sock.close()
-            raise
-
-    def close_lost(peer):
-        """Close what a failed TLS handshake leaves open: its socket then keeps the one below."""
-        if type(peer) is tuple and len(peer) == 3:
-            peer[2].close()
+        return sock, peer
 
     def address_of(peer):
         """Return the peer's address as text."""
@@ -240,13 +310,19 @@ if MICROPYTHON:
         return type(result) is GENERATOR
 
     def settled(pending):
-        """Await `pending`; return its result, or `Chunks` where it is a generator after all, which looks the same."""
-        value = yield from drive(pending)
-        if type(value) is StopIteration:
-            return value.value
+        """Await what `is_pending`; return its result, or `Chunks` where it is a generator after all.
+
+        The first value decides: a coroutine has none that is not None.
+        """
+        while type(pending) is GENERATOR:
+            value = yield from drive(pending)
+            pending = value.value if type(value) is StopIteration else _chunks(pending, value)
+        return pending
+
+    def _chunks(source, first):
         from firmware.server.chunks import Chunks
 
-        return Chunks(pending, value)
+        return Chunks(source, first)
 
     def drive(source, error=None):
         """Go on with a coroutine or generator, and await what it awaits.
@@ -268,16 +344,24 @@ if MICROPYTHON:
 
 else:
     from firmware.server.cpython import (  # noqa: F401 - for the others to import
+        PENDING,
         Reactor,
         accept,
         address_of,
-        close_lost,
+        begin,
+        dump_json,
+        forgive,
+        is_parked,
         is_pending,
-        load,
+        new_text,
+        park,
         print_exception,
         reactor,
+        ready,
         run,
         settled,
         sleep_ms,
+        take_json,
         ticks_ms,
+        wake,
     )

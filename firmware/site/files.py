@@ -1,25 +1,29 @@
 """The files that clients keep on the board: PUT, GET (with ranges), DELETE below /files/."""
 
+import errno
+import gc
 import os
 
-from firmware import App, HTTPError
+from firmware import App, HTTPError, Response
 from firmware.board import storage
 from firmware.features import uploads
 from firmware.http.negotiate import preconditions
+from firmware.http.response import JSON, encode_json
 from firmware.http.urls import quote, safe_path
+from firmware.server import loader
 from firmware.server.static import Static
 from firmware.server.transport import is_pending
-from firmware.site.problems import explain
 
 app = App()
 app.can_go = True  # what it knows is in the storage
-explain(app)
+app.json_errors = True
 
 # More than any board's flash: beyond it somebody is mistaken. What fits is the storage's to say.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
-# A list is made in RAM.
-_MAX_LISTED = 200
+# Of a list, sent at once; and what is left of the heap while the names of a folder are taken: beyond it some are not.
+_PIECE_BYTES = 512
+_RESERVE_BYTES = 12288
 
 # Deeper than anybody sorts things on a board; each costs 8 KB of littlefs, and a level of recursion to list.
 _MAX_FOLDERS = 8
@@ -34,8 +38,11 @@ def folder():
 
 @app.get("/api/files")
 def list_files(request):
-    """Return the names and sizes of all files, and how many bytes are free (null: nobody knows)."""
-    return {"files": _list(folder(), "", []), "free_bytes": _free_bytes()}
+    """Return the names and sizes of all files, and how many bytes are free (null: nobody knows).
+
+    "more": whether there are files that are not listed, for want of memory.
+    """
+    return listed(_list())
 
 
 @app.put("/files/<path:name>", stream=True)
@@ -82,24 +89,81 @@ async def delete(request, name):
     _static.forget("/" + name)
     try:
         os.remove(path)
-    except OSError:
+    except OSError as error:
+        # It is there, or was a moment ago; the storage may be read-only.
+        if error.errno != errno.ENOENT:
+            raise
         raise HTTPError(404, "There is no such file.")
     _remove_empty(path)
 
 
-def _list(path, prefix, found):
-    """Add what is in a folder and below to the list `found`."""
+def listed(pieces):
+    """Return the Response that sends JSON in pieces (bytes), some at once: a long list needs no more memory."""
+    response = Response(_gathered(pieces), content_type=JSON)
+    response.is_brief = True
+    return response
+
+
+def _gathered(pieces):
+    text = bytearray()
+    for piece in pieces:
+        text.extend(piece)
+        if len(text) >= _PIECE_BYTES:
+            yield bytes(text)
+            text = bytearray()
+    yield bytes(text)
+
+
+def _list():
+    """Yield the list of files, in pieces."""
+    left_out = []
+    separator = b'{"files": ['
+    for name, size in _files(folder(), "", left_out):
+        yield separator
+        separator = b", "
+        yield encode_json({"name": name, "size": size})
+    if separator != b", ":
+        yield separator
+    yield b'], "more": %s, "free_bytes": ' % (b"true" if left_out else b"false")
+    free = _free_bytes()
+    yield b"null}" if free is None else b"%d}" % free
+
+
+def _files(path, prefix, left_out):
+    """Yield (name, size) of what is in a folder and below, in order; add to `left_out` where names did not fit."""
     try:
-        names = sorted(os.listdir(path))
+        names = _names(path, left_out)
     except OSError:
-        return found  # nothing was ever stored
+        return  # nothing was ever stored
+    names.sort()
     for name in names:
-        info = os.stat("%s/%s" % (path, name))
+        try:
+            info = os.stat("%s/%s" % (path, name))
+        except OSError:
+            continue  # it went meanwhile
         if info[0] & 0xF000 == 0x4000:
-            _list("%s/%s" % (path, name), prefix + name + "/", found)
-        elif name[0] != "." and len(found) < _MAX_LISTED:
-            found.append({"name": prefix + name, "size": info[6]})
-    return found
+            yield from _files("%s/%s" % (path, name), prefix + name + "/", left_out)
+        elif name[0] != ".":
+            yield prefix + name, info[6]
+
+
+def _names(path, left_out):
+    """Return the names in a folder, as far as memory goes."""
+    if loader.free_bytes is None or not hasattr(os, "ilistdir"):
+        return os.listdir(path)
+    names = []
+    try:
+        for entry in os.ilistdir(path):
+            names.append(entry[0])
+            if len(names) % 16 == 0 and loader.free_bytes() < _RESERVE_BYTES:
+                gc.collect()
+                if loader.free_bytes() < _RESERVE_BYTES:
+                    raise MemoryError
+    except MemoryError:
+        # Room for the answer itself.
+        del names[len(names) * 3 // 4 :]
+        left_out.append(path)
+    return names
 
 
 def _free_bytes():
@@ -155,7 +219,10 @@ def _make_folders(path):
         try:
             os.mkdir(path[:at])
         except OSError:
-            if not _is_folder(path[:at], True):
+            is_folder = _is_folder(path[:at], None)
+            if is_folder is None:
+                raise
+            if not is_folder:
                 raise HTTPError(409, "A file and a folder cannot have the same name.")
         at = path.find("/", at + 1)
     if _is_folder(path, False):

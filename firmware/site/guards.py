@@ -1,84 +1,213 @@
-"""The guards of the shipped site: who may do what, and what was done. Each is a feature of its own.
+"""The guards of the shipped site: who may do what. What few requests need is loaded by the first that does.
 
 Without a password the network may only read: what changes something is refused, and the log says why. On a laptop its
-own browser may do everything. What few requests need is loaded by the first that does.
+own browser may do everything. With one, a stranger reads the pages, and what the settings say is `public`.
+
+`extras` has what a small board does without, unless its settings say otherwise (`guards`: true, false; null is by the
+board's size): `left_out` names it. There the parts of the site are loaded one at a time, too.
 """
 
+import sys
+
 import firmware.board as board
-from firmware.board import memory, settings, storage, tasks
-from firmware.features import headers, health, origins, ratelimit, requestid
-from firmware.features.log import Log
-from firmware.server import transport
+from firmware.board import memory, settings
+from firmware.features import security_headers
+from firmware.http.errors import HTTPError
+from firmware.http.native import const
+from firmware.server import loader, tasks
 
-# Paths that take a log-in even to be read, once there is a password.
-PRIVATE = (b"/api/log", b"/api/settings", b"/api/tokens")
-
-# A page with its parts and a burst of clicks; ten a second for who goes on.
-PER_MINUTE = 600
-BURST = 120
+# Paths that take a log-in even to be read; and those that do once there is a password, unless they are `public`.
+_PRIVATE = (b"/api/log", b"/api/settings", b"/api/tokens", b"/api/update")
+_DATA = (
+    b"/api/events",
+    b"/api/files",
+    b"/api/led",
+    b"/api/pins",
+    b"/api/readings",
+    b"/api/readings.csv",
+    b"/api/status",
+    b"/files",
+    b"/metrics",
+    b"/users",
+)
 
 # The script in index.html that asks again for what a busy board refused, by its SHA-256 (CSP Level 3, 6.7.3.3).
 _INLINE = "; script-src 'self' 'sha256-VCHnjIt+XqDRvkuJSXsv+IN84ZLioc30C5va5CQvK7w='"
 
-log = Log(board.uptime_s, store=storage)
+# RFC 9110 9.2.1, but for TRACE: what changes nothing.
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+# A heap that is smaller has no room for everything, unless the code is in the image.
+_SMALL_BYTES = const(204800)
+# What the guard takes that knows passwords and sessions.
+_ACCOUNT_BYTES = const(11264)
+# Values of Host that were looked at: the board's name, its address.
+_MAX_HOSTS = const(4)
 
 root = None  # what is guarded
+log = None  # a `features.log.Log`
+left_out = ()
+kept = {}  # what outlasts parts that are forgotten
 
-_guard = None
-_hostname = _known = None
+_account = None
+_hosts = []
+_private = ()  # for the settings `_seen`
+_seen = None
+_settings = None  # of which these hosts are
+
+
+class _Log:
+    """Stands for the log until somebody writes or reads a line."""
+
+    def __getattr__(self, name):
+        global log
+        from firmware.features.log import Log
+
+        log = root.log = Log(board.uptime_s, 1024)
+        log.info("left out on this board: " + ", ".join(left_out))
+        return getattr(log, name)
 
 
 def attach(app):
     """Put the guards before an application, in the order a request meets them."""
-    global root
+    global root, log, left_out
     root = app
-    requestid.attach(app)
-    log.attach(app)
-    health.attach(app, {"memory": _memory, "tasks": _tasks})
-    headers.protect(app, headers.POLICY + _INLINE)
-    if board.network_time:
-        # A laptop answers whom it likes as often as it can.
-        ratelimit.limit(app, PER_MINUTE, BURST)
-    origins.only_hosts(app, _names)
+    app.auth = auth  # for `features.gate`
+    heap = board.heap()
+    total = heap["free"] and heap["free"] + heap["used"]
+    loader.is_frozen = sys.path[0] == ".frozen"
+    is_small = total is not None and total < _SMALL_BYTES and not loader.is_frozen
+    if total:
+        loader.free_bytes = lambda: board.heap()["free"]
+    loader.one_at_a_time = is_small
+    app.spared = (_forget,)
+    wanted = settings.current["guards"]
+    if wanted or wanted is None and not is_small:
+        log = loader.borrow("firmware.site.extras").attach(app)
+    else:
+        left_out = ("rate limit", "request ids", "request log", "response counts", "old readings")
+        log = app.log = _Log()
+    security_headers.protect(app, security_headers.POLICY + _INLINE)
+    app.get("/healthz")(_health)
+    app.check_host = _check_host  # for the port that sends everybody to TLS
+    app.before(_check_host)
     app.before(_protect)
-    app.lazy(("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens"), "firmware.site.login")
+    app.lazy(("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens"), "firmware.site.login", 5120)
+
+
+def auth():
+    """Return the Auth, which the first who needs it loads."""
+    return _get_account().auth
+
+
+def _get_account():
+    global _account
+    if _account is None:
+        _account = loader.with_room(root, _ACCOUNT_BYTES, _load_account)
+    return _account
+
+
+def _load_account():
+    return loader.borrow("firmware.site.account").Account(root, log, kept)
+
+
+def _forget():
+    global _account
+    # The log-in's endpoints hold it: a second one would be made beside it.
+    if "firmware.site.login" not in sys.modules:
+        _account = None
+    loader.tidy()
 
 
 def _protect(request):
     """Let nobody write, open a WebSocket or read what is private who may not: loads the guard for those alone."""
-    global _guard
-    is_safe = request.method in origins.SAFE
-    if is_safe and request.field(b"upgrade") is None and not _is_private(request):
+    if request.method in _SAFE and not _is_private(request):
+        upgrade = request.field(b"upgrade")
+        if upgrade is None or b"websocket" not in upgrade.lower():
+            return _tell_session(request) if request.target == b"/api/session" else None
+    request.origins = settings.current["origins"]
+    if _has_guard(request.slot.app):
         return None
-    if _guard is None:
-        _guard = transport.load("firmware.site.account").make_guard([path.decode() for path in PRIVATE])
-    if not is_safe:
-        origins.refuse_foreign(request)
-    return _guard(request)
+    if settings.current["admin"] and _has_nothing(request):
+        loader.borrow("firmware.features.strangers").refuse(request, "/board")
+    if loader.one_at_a_time:
+        # What the requests before this one have loaded.
+        loader.tidy()
+    pending = _get_account().guard(request)
+    # Whoever answers has the room.
+    if pending is None and loader.one_at_a_time:
+        _forget()
+    return pending
 
 
-def _is_private(request):
-    path = request.target
-    if b"%" in path:
-        path = request.path.encode()
-    if path.startswith(b"/api/"):
-        for prefix in PRIVATE:
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/"):
-                return True
+def _tell_session(request):
+    """Answer a client without credentials here: every page asks, and the log-in's modules are large."""
+    if request.method != "GET" or request.slot.app is not root or not _has_nothing(request):
+        return None
+    return loader.borrow("firmware.features.strangers").tell(request, settings.current["admin"] is not None)
+
+
+def _has_nothing(request):
+    return request.field(b"cookie") is None and request.field(b"authorization") is None
+
+
+def _has_guard(app):
+    while app:
+        if app.has_guard:
+            return True
+        app = app.parent
     return False
 
 
-def _names():
-    global _hostname, _known
-    if settings.current["hostname"] is not _hostname:
-        _hostname = settings.current["hostname"]
-        _known = (_hostname.lower(), _hostname.lower() + ".local")
-    return _known
+def _read_settings():
+    global _private, _seen
+    _seen = settings.current
+    _private = _PRIVATE
+    if _seen["admin"]:
+        _private = [path for path in _DATA if path.decode() not in _seen["public"]] + list(_PRIVATE)
 
 
-def _memory():
-    return "low" if memory.keeper and memory.keeper.step else None
+def _is_private(request):
+    if settings.current is not _seen:
+        _read_settings()
+    path = request.target
+    if b"%" in path:
+        path = request.path.encode()
+    if path.startswith(b"/board/"):  # the shipped site beside a project (see `project`)
+        path = path[6:]
+    for prefix in _private:
+        if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/"):
+            return True
+    return False
 
 
-def _tasks():
-    return None if tasks.is_well() else "a task waits to be started again"
+def _check_host(request):
+    """Raise 421 for a name that was made to lead here (see `hosts.is_known`)."""
+    global _settings
+    host = request.field(b"host")
+    if settings.current is not _settings:
+        _settings = settings.current
+        _hosts.clear()
+    if host is None or host in _hosts:
+        return
+    hosts = loader.borrow("firmware.features.hosts")
+    if not hosts.is_known(host, [_settings["hostname"].lower()] + hosts.names_of(_settings["origins"])):
+        raise HTTPError(421, "This board does not go by that name.")
+    if len(_hosts) >= _MAX_HOSTS:
+        _hosts.pop(0)
+    _hosts.append(host)
+
+
+def _health(request):
+    """Return whether all is well, or 503 with what is wrong: anybody may ask."""
+    reasons = {}
+    problem = memory.problem()
+    if problem:
+        reasons["memory"] = problem
+    if not tasks.is_well():
+        reasons["tasks"] = "a task waits to be started again"
+    # What was true a moment ago is of no use.
+    fields = {"Cache-Control": "no-store"}
+    if reasons:
+        return {"status": "unavailable", "reasons": reasons}, 503, fields
+    return {"status": "ok"}, 200, fields

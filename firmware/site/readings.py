@@ -2,8 +2,11 @@
 
 A reading is {"uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"}: bytes free in both
 heaps, requests since the start; and {"pins": {"4": value}, "pins_version"} where the settings have any (see
-`board/pins.py`). Whatever sets the LED or a pin makes one at once.
+`board/pins.py`), and {"sensors": {name: value}} where the project has any. Whatever sets the LED or a pin makes one at
+once.
 """
+
+import sys
 
 import firmware.board as board
 from firmware import App, HTTPError
@@ -12,26 +15,48 @@ from firmware.features.feed import Feed
 from firmware.http.jsontext import loads
 from firmware.server import transport
 from firmware.site import guards
-from firmware.site.problems import explain
 
 app = App()
-app.can_go = True  # who comes back finds a minute that begins anew
-explain(app)
+app.can_go = True  # who comes back finds a minute that begins anew, and numbers that go on
+app.json_errors = True
 
-# A minute, at some 100 bytes each; less while a pin changes often.
-feed = Feed(60)
+_COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led")
+# What a reading has only where there is any.
+_MORE = ("pins", "pins_version", "sensors")
+
+
+class _Readings(Feed):
+    """Holds readings without their names, which would take as much again."""
+
+    def keep(self, value):
+        """Return the form in which a reading is held."""
+        return tuple([value.get(name) for name in _COLUMNS + _MORE])
+
+    def value(self, number):
+        """Return the reading of a number that is held."""
+        reading = {}
+        for name, value in zip(_COLUMNS + _MORE, super().value(number)):
+            if value is not None or name in _COLUMNS:
+                reading[name] = value
+        return reading
+
+
+# A minute, at some 120 bytes each; less while a pin changes often, and on a small board.
+feed = _Readings(20 if guards.left_out else 60, guards.kept.get("last_reading", 0))
+
+_LED = {"on": bool}
+# One of them; what a pin takes depends on its mode.
+_COMMAND = {"led": (_LED, None), "pin": ({"number": int, "value": None}, None)}
 
 _shown = None  # the pins' values in the newest
+# Of the project, where it has any.
+sensors = sys.modules.get("firmware.sensors")
 
 _INTERVAL_MS = 1000
 # Half a second after a reading a pin that changes makes another: so there are two a second at the most.
 _PAUSE_MS = 500
 # It is looked for as often from then on: that is at once for who looks on. A shorter pulse may be missed.
 _LOOK_MS = 100
-_COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led")
-
-# More than a year's: a number that somebody mistyped.
-_MAX_ROWS = 40000000
 
 
 @app.background
@@ -66,7 +91,9 @@ def publish():
 
         reading["pins"] = _shown
         reading["pins_version"] = pins.version
-    feed.publish(reading)
+    if sensors:
+        reading["sensors"] = sensors.values()
+    guards.kept["last_reading"] = feed.publish(reading)
 
 
 def _pins():
@@ -78,10 +105,7 @@ def _pins():
     return pins.values()
 
 
-def switch_led(wanted):
-    """Switch the LED as {"on": true} or {"on": false} says; return what it is. Raises 422 for anything else."""
-    if type(wanted) is not dict or len(wanted) != 1 or type(wanted.get("on")) is not bool:
-        raise HTTPError(422, 'Send {"on": true} or {"on": false}.')
+def _switch_led(wanted):
     board.led.on = wanted["on"]
     publish()
     return {"on": board.led.on}
@@ -93,10 +117,10 @@ def led(request):
     return {"on": board.led.on}
 
 
-@app.put("/api/led")
+@app.put("/api/led", schema=_LED)
 def set_led(request):
     """Switch the LED. Raises 422 for anything but {"on": true} or {"on": false}."""
-    return switch_led(request.json)
+    return _switch_led(request.json)
 
 
 @app.get("/api/events")
@@ -113,24 +137,24 @@ def readings(request):
 
 @app.get("/api/readings.csv")
 def table(request):
-    """Return what is held as CSV; with `?rows=N` that many, the newest held ones and then each as it is taken."""
+    """Return the readings that are held as CSV; with `?rows=N` the newest N of them. Raises 400."""
     rows = request.args.get("rows", None, int)
-    if rows is not None and not 0 < rows <= _MAX_ROWS:
-        raise HTTPError(400, "rows is a number from 1 on.")
-    return _rows(rows), 200, {"Content-Type": "text/csv; charset=utf-8"}
+    if rows is not None and rows < 1:
+        raise HTTPError(400, "rows must be a number from 1 on.")
+    return _rows(feed.last - rows if rows else 0, feed.last), 200, {"Content-Type": "text/csv; charset=utf-8"}
 
 
-async def _rows(rows):
-    yield "number,%s\r\n" % ",".join(_COLUMNS)
-    number = max(feed.first - 1, feed.last - rows) if rows else feed.first - 1
-    left = rows or feed.last - number
-    while left > 0:
-        newer = await feed.wait(number, 2 * _INTERVAL_MS)
-        lines = ""
-        for number, reading in newer[:left]:
-            lines += "%d,%s\r\n" % (number, ",".join([_cell(reading[name]) for name in _COLUMNS]))
-        left -= len(newer)
-        yield lines
+def _rows(number, last):
+    """Yield the readings behind `number`, up to `last`, as far as they are held when their turn comes."""
+    own = sensors.names() if sensors else []
+    yield "number,%s\r\n" % ",".join(list(_COLUMNS) + own)
+    while True:
+        number = max(number + 1, feed.first)
+        if number > last:
+            return
+        reading = feed.value(number)
+        cells = [_cell(reading[name]) for name in _COLUMNS] + [_cell(reading["sensors"][name]) for name in own]
+        yield "%d,%s\r\n" % (number, ",".join(cells))
 
 
 def _cell(value):
@@ -158,20 +182,21 @@ async def live(request, socket):
             await socket.send_json({"error": {"status": error.status, "detail": error.detail}})
 
 
+def set_pin(number, value):
+    """Set a pin, and return it. Raises 404, 409, 422."""
+    from firmware.board import pins
+
+    pin = pins.find(number)
+    pin.set(value)
+    publish()
+    return pin.report()
+
+
 def _obey(message):
-    command = loads(message.encode())
-    if type(command) is dict and len(command) == 1:
-        if "led" in command:
-            return {"led": switch_led(command["led"])}
-        if "pin" in command:
-            from firmware.site.pins import obey
+    from firmware.http.validator import check
 
-            return {"pin": obey(command["pin"])}
-    raise HTTPError(422, 'Send {"led": {"on": true}} or {"pin": {"number": 4, "value": 1}}.')
-
-
-@app.websocket("/ws/echo")
-async def echo(request, socket):
-    """Send every message back."""
-    async for message in socket:
-        await socket.send(message)
+    command = check(_COMMAND, loads(message.encode()))
+    led, pin = command["led"], command["pin"]
+    if (led is None) == (pin is None):
+        raise HTTPError(422, 'Send {"led": {"on": true}} or {"pin": {"number": 4, "value": 1}}.')
+    return {"led": _switch_led(led)} if led else {"pin": set_pin(pin["number"], pin["value"])}

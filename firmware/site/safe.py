@@ -4,11 +4,21 @@ files, the settings, a restart; for whom the site would let, and nobody else.
 
 import firmware.board as board
 from firmware import NAME, VERSION, App
-from firmware.board import memory, recovery, tasks
-from firmware.site import files, guards
+from firmware.board import memory, recovery
+from firmware.server import tasks
+from firmware.server.errors import escape
+from firmware.site import guards
 
 app = App()
 guards.attach(app)
+
+
+@app.done
+def count_repairs(request, response):
+    """Note that somebody changes something: safe mode waits for that."""
+    if request is not None and request.method not in ("GET", "HEAD", "OPTIONS") and response.status < 400:
+        recovery.repairs += 1
+
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -25,7 +35,7 @@ _PAGE = """<!doctype html>
 def page(request):
     """Say what is going on."""
     crash = recovery.last_crash() or "nothing"
-    return _PAGE % crash.replace("&", "&amp;").replace("<", "&lt;")
+    return _PAGE % escape(crash)
 
 
 @app.get("/api/status")
@@ -44,6 +54,7 @@ def status(request):
     }
 
 
-app.mount("/", files.app)
-app.lazy(("/api/settings", "/api/log", "/api/restart"), "firmware.site.system")
-app.lazy(("/api/update",), "firmware.site.update")
+# As in `routes`: what repairs a board has to fit where the site itself did not.
+app.lazy(("/files", "/api/files"), "firmware.site.files", 8192)
+app.lazy(("/api/settings", "/api/log", "/api/restart", "/board"), "firmware.site.system", 4096)
+app.lazy(("/api/update",), "firmware.site.update", 10240)

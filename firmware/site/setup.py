@@ -3,7 +3,8 @@
     app = setup.make(supervisor, settings)      # `firmware.board.wifi.Supervisor`, `firmware.board.settings`
 
     GET /          the form; with ?scan=1 a list of the networks in range
-    POST /join     "network" (chosen: the name's UTF-8 in hexadecimal) or "ssid" (typed), "password"; 303 to
+    POST /join     "network" (chosen: the name's UTF-8 in hexadecimal) or "ssid" (typed), "password", and "admin" where
+                   the board has a password: an access point is open to everybody near; 303 to
     GET /result    what became of it, a page that loads itself again
     anything else  302 to the form by this board's address: the probe of a phone that looks for a way to the internet,
                    or whatever else was typed, with `firmware.board.dns` leading every name here
@@ -16,15 +17,14 @@ from binascii import hexlify, unhexlify
 
 import firmware.board as board
 from firmware import App, HTTPError
-from firmware.features.origins import SAFE, host_name, refuse_foreign
+from firmware.features.hosts import host_name, is_named
+from firmware.features.origins import SAFE, refuse_foreign
 from firmware.http.urls import decode_text
+from firmware.server import loader
+from firmware.server.errors import escape
 
 # The strongest: the page is made in RAM, and nobody joins what is weaker than a dozen others.
 _MAX_ROWS = 12
-# IEEE 802.11: bytes of a name, characters of a passphrase.
-_MAX_SSID_BYTES = 32
-_PASSWORD_LEAST = 8
-_PASSWORD_MOST = 63
 # dBm from which a network has 2, 3 and 4 bars.
 _BARS = (-80, -70, -60)
 _SIGNALS = ("weak", "fair", "good", "very good")
@@ -108,8 +108,11 @@ _LOCK = """<svg role="img" aria-label="locked"><use href="#lock"/></svg>"""
 _FIELDS = """<label class="field">%s
 <input name="ssid" value="%s" autocomplete="off" autocapitalize="none" spellcheck="false"></label>
 <label class="field">Password <span class="quiet">(none for an open network)</span>
-<input type="password" name="password" maxlength="63" autocomplete="off"></label>
-<button class="last">Join</button></form></section>
+<input type="password" name="password" maxlength="64" autocomplete="off"></label>
+%s<button class="last">Join</button></form></section>
+"""
+_OWNER = """<label class="field">Password of this board
+<input type="password" name="admin" maxlength="256" autocomplete="current-password"></label>
 """
 _END = "</main></body></html>\n"
 
@@ -126,6 +129,7 @@ _JOINED = """<section role="status"><h2 class="good">Joined \u201c<bdi>%s</bdi>\
 _FAILED = """<section role="alert"><h2 class="bad">\u201c<bdi>%s</bdi>\u201d was not joined</h2>
 <p>%s</p>%s</section>
 """
+_WRONG = '<section class="bad" role="alert"><p>%s</p></section>\n'
 _AGAIN = '<p><a class="button" href="/">Try again</a></p>'
 
 # What to do about what the supervisor says.
@@ -152,6 +156,8 @@ class _Setup:
         self._settings = settings
         self._attempt = None
         self._task = None
+        # Knows who was wrong how often.
+        self._auth = None
 
     # -- who asks whom
 
@@ -172,8 +178,8 @@ class _Setup:
 
     def _is_ours(self, host):
         # The last two: a laptop on which this page is tried.
-        name = self._hostname()
-        return host_name(host) in (self._supervisor.address, name, name + ".local", "localhost", "127.0.0.1")
+        name = host_name(host)
+        return name in (self._supervisor.address, "localhost", "127.0.0.1") or is_named(name, self._hostname())
 
     def _hostname(self):
         return self._settings.current["hostname"].lower()
@@ -195,8 +201,28 @@ class _Setup:
             return _to("/result")
         networks = await self._supervisor.scan() if request.args.get("scan") else None
         if attempt and not attempt.ok:
-            return _form(networks, attempt.ssid, _failed(attempt, ""))
-        return _form(networks)
+            return self._form(networks, attempt.ssid, _failed(attempt, ""))
+        return self._form(networks)
+
+    def _form(self, networks, ssid="", note=""):
+        return _form(networks, ssid, note, _OWNER if self._admin() else "")
+
+    def _admin(self):
+        """Return the record of the password that is wanted here, or None.
+
+        A board that has lost its settings is found by its owner again: whoever brings it into a network can do no more.
+        """
+        record = self._settings.current.get("admin")
+        return None if record and record.endswith("$" + "0" * 64) else record
+
+    async def _check_owner(self, request, password):
+        """Raise 401 where there is a password, and this is another; 429 for who has been wrong too often."""
+        if self._admin():
+            if self._auth is None:
+                from firmware.features.auth import Auth
+
+                self._auth = Auth(self._admin, None)
+            await self._auth.check_password(request, "admin", password)
 
     # -- an attempt
 
@@ -208,7 +234,15 @@ class _Setup:
         password = form.get("password", "")
         wrong = _wrong(ssid, password)
         if wrong:
-            return _form(None, ssid, '<section class="bad" role="alert"><p>%s</p></section>\n' % wrong), 422
+            return self._form(None, ssid, _WRONG % wrong), 422
+        try:
+            await self._check_owner(request, form.get("admin", ""))
+        except HTTPError as error:
+            if error.status != 401:
+                raise
+            return self._form(None, ssid, _WRONG % "The password of this board is wrong."), 403
+        if self._attempt and self._attempt.ok is None:
+            return _to("/result")  # while that was verified
         self._attempt = _Attempt(ssid)
         self._task = asyncio.create_task(self._try(self._attempt, password))
         return _to("/result")
@@ -244,8 +278,11 @@ def _page(content, refresh=""):
     return "".join((_TOP, refresh, _HEADER, content, _END))
 
 
-def _form(networks=None, ssid="", note=""):
-    """Return the page with the form, `ssid` chosen. `networks`: what `scan` found, None where nobody has asked."""
+def _form(networks, ssid, note, more):
+    """Return the page with the form, `ssid` chosen, `more` fields.
+
+    `networks`: what `scan` found, None where nobody has asked.
+    """
     parts = [note, _SEARCH % ("Search" if networks is None else "Search again"), '<form method="post" action="/join">']
     for network in (networks or ())[:_MAX_ROWS]:
         bars = sum(network["rssi"] >= level for level in _BARS)
@@ -255,10 +292,10 @@ def _form(networks=None, ssid="", note=""):
         parts.append(_ROW % (value, checked, _escape(network["ssid"]), lock, bars, _SIGNALS[bars]))
     if networks:
         # A typed name comes before a chosen one: with something to choose from it has to be typed now.
-        parts.append(_FIELDS % ("Another network\u2019s name", ""))
+        parts.append(_FIELDS % ("Another network\u2019s name", "", more))
     else:
         parts.append("" if networks is None else '<p class="quiet">None was found.</p>')
-        parts.append(_FIELDS % ("Name of the network", _escape(ssid)))
+        parts.append(_FIELDS % ("Name of the network", _escape(ssid), more))
     return _page("".join(parts))
 
 
@@ -276,31 +313,19 @@ def _chosen(digits):
 
 
 def _wrong(ssid, password):
-    """Return what is wrong with a name and a password, or None."""
+    """Return what is wrong with a name and a password, or None: the settings have to take them."""
     if not ssid:
         return "Choose a network, or type its name."
-    if len(ssid.encode()) > _MAX_SSID_BYTES or "\0" in ssid:
-        return "The name of a network has up to %d bytes." % _MAX_SSID_BYTES
-    if password and not _PASSWORD_LEAST <= len(password) <= _PASSWORD_MOST:
-        return "A Wi-Fi password has %d to %d characters." % (_PASSWORD_LEAST, _PASSWORD_MOST)
-    for letter in password:
-        if not " " <= letter <= "~":
-            return "A Wi-Fi password has letters, digits and signs of ASCII only."
-    return None
+    schema = loader.borrow("firmware.board.schema")
+    if schema.check_ssid(ssid):
+        return "The name of a network has up to 32 bytes."
+    return password and schema.check_key(password)
 
 
 def _escape(text):
-    """Return text as HTML, also within quotes; control characters become visible."""
-    out = []
-    for letter in text:
-        if letter < " " or "\x7f" <= letter <= "\x9f":
-            out.append("\ufffd")
-        else:
-            out.append(_ENTITIES.get(letter, letter))
-    return "".join(out)
-
-
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
+    """Return text as HTML; control characters become visible."""
+    shown = ["\ufffd" if letter < " " or "\x7f" <= letter <= "\x9f" else letter for letter in text]
+    return escape("".join(shown))
 
 
 def _fix_headers(request, response):

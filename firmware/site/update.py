@@ -1,6 +1,7 @@
 """The firmware over the air, for administrators alone: stage files, then change to them all at once.
 
-    GET    /api/update              {"tree": SHA-256 of the manifest, "state", "run", "mpy", "free_bytes"}
+    GET    /api/update              {"tree": SHA-256 of the manifest, "state", "run", "mpy", "free_bytes",
+                                    "python_bytes" in all, "frozen": {"version", "tree"} in the image, or null}
     GET    /api/update/files        what is there, a line each: "SHA256 PATH", "/ FOLDER"
     GET    /api/update/manifest     the manifest of the tree that runs
     PUT    /api/update/files/NAME   stage a file; its Content-Digest (RFC 9530) is verified
@@ -17,13 +18,14 @@ from binascii import a2b_base64, hexlify
 
 import firmware.board as board
 from firmware import App, HTTPError, Response
-from firmware.board import recovery, update
+from firmware.board import memory, recovery, update
 from firmware.features import uploads
 from firmware.features.signing import random_hex
-from firmware.site.problems import explain
+from firmware.site import guards
 
 app = App()
-explain(app)
+app.can_go = True  # what it knows is in the storage
+app.json_errors = True
 
 # More than a board's flash: beyond it somebody is mistaken.
 _MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -37,7 +39,7 @@ _HASH_CHARACTERS = 64
 
 _TEXT = "text/plain; charset=utf-8"
 
-_run = random_hex(8)
+_run = guards.kept.setdefault("run", random_hex(8))
 _is_preparing = False
 
 
@@ -46,20 +48,21 @@ def guard(request):
     """Let in nobody but administrators, whatever they ask for, in safe mode too."""
     if recovery.root is None:
         raise HTTPError(404, "What runs on a laptop is not updated over the network.")
-    from firmware.site import account
-
-    return account.auth.demand(request, "admin")
+    return guards.auth().demand(request, "admin")
 
 
 @app.get("/api/update")
 async def read(request):
     """Return which tree runs, and what is under way."""
+    recovery.is_reached = True
     return {
         "tree": await update.digest(recovery.root + update.MANIFEST),
         "state": update.state(),
         "run": _run,
         "mpy": update.mpy_format(),
         "free_bytes": _free_bytes(),
+        "python_bytes": memory.keeper.total if memory.keeper else None,
+        "frozen": update.frozen(),
     }
 
 
@@ -109,18 +112,18 @@ def delete(request):
     update.discard()
 
 
-@app.post("/api/update")
+def _check_manifest(value):
+    return None if type(value) is str and _is_hex(value, _HASH_CHARACTERS) else "Must be a SHA-256 in hex digits."
+
+
+@app.post("/api/update", schema={"manifest": _check_manifest})
 async def change(request):
     """Verify what is staged and change to it. 202; 409, 422 and 507 as `update.prepare` tells: nothing changed then."""
     global _is_preparing
-    wanted = request.json
-    wanted = wanted.get("manifest") if type(wanted) is dict else None
-    if type(wanted) is not str or not _is_hex(wanted, _HASH_CHARACTERS):
-        raise HTTPError(422, "Send a JSON object of: manifest, a SHA-256 in hex digits.")
     _check_idle()
     _is_preparing = True
     try:
-        await update.prepare(wanted)
+        await update.prepare(request.json["manifest"])
         # The new tree begins with no failures of the old one's. From here on nothing waits.
         recovery.confirm()
         update.commit()
@@ -161,6 +164,8 @@ class _Verified:
         except StopAsyncIteration:
             if self._found.digest() != self._expected:
                 raise HTTPError(422, "The content is not that of its digest.")
+            # A change may have begun meanwhile: what it has verified stays as it is.
+            _check_idle()
             raise
         self._found.update(data)
         return data

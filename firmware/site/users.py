@@ -4,12 +4,15 @@ A record is {"id", "name", "email"}. An id is never given twice. Errors are JSON
 record's members has their names and what is wrong with each under "fields".
 """
 
-from firmware import App, HTTPError
+from firmware import App, HTTPError, Response
 from firmware.board import storage
 from firmware.features.idempotency import idempotent
-from firmware.site.problems import explain, problem
+from firmware.http import validator
+from firmware.http.response import JSON, encode_json
+from firmware.http.validator import REQUIRED
 
 app = App()
+app.json_errors = True
 app.can_go = True  # what it knows is in the storage
 
 _FILE = "users.json"
@@ -27,7 +30,18 @@ _document = None
 @app.get("/users")
 def list_users(request):
     """Return all users, the oldest first."""
-    return {"users": _load()["users"]}
+    response = Response(_list(_load()["users"]), content_type=JSON)
+    response.is_brief = True
+    return response
+
+
+def _list(users):
+    """Yield the list, a user at a time: as a whole it might not fit the memory."""
+    separator = b'{"users": ['
+    for user in users:
+        yield separator + encode_json(user)
+        separator = b", "
+    yield b"]}" if users else separator + b"]}"
 
 
 @app.post("/users")
@@ -35,13 +49,10 @@ def list_users(request):
 def create(request):
     """Make a user from {"name", "email"}. Raises 409 where no more fit."""
     old = _load()
-    fields = request.json
-    problems = _problems(request, fields, None, ("name", "email"))
-    if problems:
-        return problems
+    record = _check(request.json, 0)
     if len(old["users"]) >= MAX_USERS:
         raise HTTPError(409, "There are %d users already, and no more fit." % MAX_USERS)
-    record = _record(old["last_id"] + 1, fields)
+    record["id"] = old["last_id"] + 1
     _adopt({"last_id": record["id"], "users": old["users"] + [record]})
     return {"message": "New user created", "user": record}, 201, {"Location": "/users/%d" % record["id"]}
 
@@ -55,13 +66,19 @@ def read(request, id):
 @app.put("/users/<int:id>")
 def replace(request, id):
     """Replace a user by {"name", "email"}; one that is not there is not made."""
-    return _change(request, id, ("name", "email"))
+    return _put(_find(id), request.json)
 
 
 @app.patch("/users/<int:id>")
 def change(request, id):
     """Change what is given of a user."""
-    return _change(request, id, ())
+    at = _find(id)
+    given = request.json
+    if type(given) is dict:
+        merged = dict(_load()["users"][at])
+        merged.update(given)
+        given = merged
+    return _put(at, given)
 
 
 @app.delete("/users/<int:id>")
@@ -70,9 +87,6 @@ def delete(request, id):
     at = _find(id)
     old = _load()
     _adopt({"last_id": old["last_id"], "users": old["users"][:at] + old["users"][at + 1 :]})
-
-
-explain(app)
 
 
 # -- records
@@ -100,27 +114,27 @@ def _find(id):
     raise HTTPError(404, "There is no user %d." % id)
 
 
-def _change(request, id, required):
-    at = _find(id)
-    fields = request.json
-    problems = _problems(request, fields, id, required)
-    if problems:
-        return problems
+def _put(at, document):
+    """Have a document as the user's record at an index; return it. Raises 422."""
     old = _load()
     users = list(old["users"])
-    record = dict(users[at])
-    record.update(fields)
+    record = _check(document, users[at]["id"])
     if record != users[at]:
         users[at] = record
         _adopt({"last_id": old["last_id"], "users": users})
     return record
 
 
-def _record(id, fields):
-    return {"id": id, "name": fields["name"], "email": fields["email"]}
-
-
 # -- checks
+
+
+def _check(document, id):
+    """Return a client's document, whole, as the record of a user (`id`; 0 for one who is new). Raises 422."""
+    return validator.check(_table(id), document, "A user has no such member.")
+
+
+def _table(id):
+    return {"id": (_check_id, id, id), "name": (_check_name, REQUIRED), "email": (_check_email, REQUIRED)}
 
 
 def _is_sound(document):
@@ -129,41 +143,24 @@ def _is_sound(document):
     users = document.get("users")
     if type(last) is not int or type(users) is not list:
         return False
+    wrong = {}
     ids = set()
     for user in users:
         id = user.get("id") if type(user) is dict else None
-        if type(id) is not int or not 0 < id <= last or id in ids or _wrong(user, id, ("name", "email")):
+        if type(id) is not int or not 0 < id <= last or id in ids:
             return False
+        validator.read(_table(id), user, wrong)
         ids.add(id)
-    return True
+    return not wrong
 
 
-def _problems(request, fields, id, required):
-    """Return the answer 422 to what a client sent for the user `id` (None: a new one), or None where all is well."""
-    if type(fields) is not dict:
-        return problem(422, "Send a JSON object.", None, request), 422
-    wrong = _wrong(fields, id, required)
-    if wrong:
-        return problem(422, "Something is wrong with: %s." % ", ".join(sorted(wrong)), wrong, request), 422
-    return None
-
-
-def _wrong(fields, id, required):
-    """Return what is wrong with each member of a record, by name."""
-    wrong = {name: "This is required." for name in required if name not in fields}
-    for name, value in fields.items():
-        if name in _CHECKS:
-            reason = _CHECKS[name](value) if type(value) is str else "This has to be text."
-        elif name == "id":
-            reason = None if id is not None and type(value) is int and value == id else "The server gives the id."
-        else:
-            reason = "A user has no such member."
-        if reason:
-            wrong[name] = reason
-    return wrong
+def _check_id(value, id):
+    return None if id and type(value) is int and value == id else "The server gives the id."
 
 
 def _check_name(name):
+    if type(name) is not str:
+        return "Must be text."
     if not 1 <= len(name) <= MAX_NAME:
         return "A name has 1 to %d characters." % MAX_NAME
     if not name.strip() or any(_is_control(letter) for letter in name):
@@ -172,6 +169,8 @@ def _check_name(name):
 
 
 def _check_email(email):
+    if type(email) is not str:
+        return "Must be text."
     if not MIN_EMAIL <= len(email) <= MAX_EMAIL:
         return "An address has %d to %d characters." % (MIN_EMAIL, MAX_EMAIL)
     at = email.find("@")
@@ -180,9 +179,6 @@ def _check_email(email):
     if any(_is_control(letter) or letter.isspace() for letter in email):
         return "An address has no spaces."
     return None
-
-
-_CHECKS = {"name": _check_name, "email": _check_email}
 
 
 def _is_control(letter):

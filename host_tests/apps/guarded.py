@@ -9,9 +9,9 @@ import gc
 
 from firmware import App
 from firmware.board import storage
-from firmware.features import cors, headers, origins, passwords
+from firmware.features import cors, hosts, origins, passwords, security_headers
+from firmware.features.attempts import Attempts
 from firmware.features.auth import Auth
-from firmware.features.formtokens import FormTokens
 from firmware.features.sessions import Sessions
 from firmware.features.tokens import Tokens
 from host_tests.apps import start
@@ -29,21 +29,20 @@ def save_password(record):
 
 
 sessions = Sessions(storage, lambda: clock["unix"], lambda: clock["uptime"], secure="secure" in start.words())
-attempts = passwords.Attempts(lambda: clock["ms"])
+attempts = Attempts(lambda: clock["ms"])
 auth = Auth(lambda: settings["admin"], sessions, Tokens(storage), save_password, attempts)
-forms = FormTokens(sessions.cookie)
 
 if "hosts" in start.words():
     known = ["limpet.local", "192.168.4.1"]
-    origins.only_hosts(app, lambda: known)
+    hosts.only_hosts(app, lambda: known)
 elif "names" in start.words():
-    origins.only_hosts(app, lambda: ("limpet.local",))
+    hosts.only_hosts(app, lambda: ("limpet.local",))
 elif "any-host" in start.words():
-    origins.only_hosts(app, lambda: None)
+    hosts.only_hosts(app, lambda: None)
 if "bare" not in start.words():
     cors.allow(app, [DASHBOARD], expose="X-Total")
     origins.protect(app, (DASHBOARD,))
-    headers.protect(app)
+    security_headers.protect(app)
 auth.protect(app, also=("/private",), setup=("/setup", "/api/password"))
 app.mount("/", auth.app)
 
@@ -66,6 +65,13 @@ def set_value(request):
 @app.get("/private/log")
 async def private(request):
     return {"for": request.user.name}
+
+
+@app.get("/private/stream")
+async def private_stream(request):
+    while True:
+        yield request.user.name + "\n"
+        await asyncio.sleep(0.1)
 
 
 @app.get("/mine")
@@ -98,13 +104,7 @@ def own_policy(request):
     return "<p>x", 200, {"content-security-policy": "default-src 'none'", "vary": "Accept"}
 
 
-@app.get("/form")
-def form(request):
-    return '<form method="post"><input name="token" value="%s"></form>' % forms.make(request)
-
-
 @app.post("/form")
-@forms.required
 def take_form(request):
     return {"took": request.form["name"]}
 

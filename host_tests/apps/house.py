@@ -246,6 +246,48 @@ def deep_page(request):
 
 
 inner.mount("/more", deep)
+
+
+@app.post("/checked/<name>", schema={"count": (int, 1, 0, 9), "tags": ([str], [])})
+def checked(request, name):
+    return {"name": name, "got": request.json}
+
+
+@app.put("/checked/<name>", schema=[{"on": bool}])
+async def checked_later(request, name):
+    await asyncio.sleep(0)
+    return {"name": name, "got": request.json}
+
+
+told = App()
+told.json_errors = True
+
+
+@told.get("/error/<int:status>")
+def told_error(request, status):
+    raise HTTPError(status, "so it is", {"X-Why": "because"}, {"name": "This is required."})
+
+
+@told.get("/raise")
+def told_raise(request):
+    raise ValueError("not for clients")
+
+
+@told.error(410)
+def told_gone(request, error):
+    return "its own page"
+
+
+below = App()
+
+
+@below.get("/error/<int:status>")
+def below_error(request, status):
+    raise HTTPError(status, "below")
+
+
+told.mount("/below", below)
+app.mount("/told", told)
 app.mount("/inner", inner)
 app.mount("/slash/", deep)
 

@@ -8,7 +8,7 @@ import gc
 import time
 
 from firmware import App, HTTPError, Response
-from firmware.server.transport import WRITE
+from firmware.server.slot import WRITE
 from host_tests.apps import start
 
 app = App()
@@ -315,11 +315,12 @@ def state(request):
     server = app.server
     return {
         "busy": len([slot for slot in server.slots if slot.sock]),
-        "writing": len([slot for slot in server.slots if slot.sock and slot.want is WRITE]),
+        "writing": len([slot for slot in server.slots if slot.sock and slot.watching == WRITE]),
         "slots": len(server.slots),
         "counters": server.counters,
         "clock": server.clock,
         "seen": seen,
+        "doors": sorted(doors),
         "heap": gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0,
     }
 

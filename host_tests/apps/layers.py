@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware import App, Response
-from firmware.features import cors, headers, ratelimit, requestid
+from firmware.features import cors, ratelimit, requestid, security_headers
 from host_tests.apps import start
 
 SHARED = Response("pong")
@@ -12,7 +12,7 @@ app = App()
 inner = App()
 for part, policy in ((app, "default-src 'self'"), (inner, "default-src 'none'")):
     requestid.attach(part)
-    headers.protect(part, policy)
+    security_headers.protect(part, policy)
     cors.allow(part, ["https://one.example", "https://two.example"])
 ratelimit.limit(app, 60000, 5000)
 ratelimit.limit(inner, 60000, 5000)

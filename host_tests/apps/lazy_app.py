@@ -6,7 +6,7 @@ POST /fail?times=N has the next N loads run out of memory.
 import gc
 import sys
 
-from firmware import App
+from firmware import App, HTTPError
 from host_tests import apps
 from host_tests.apps import start
 from host_tests.apps.beside_lazy import failures, ticks
@@ -18,6 +18,13 @@ app = App()
 app.lazy(("/part",), "host_tests.apps.lazy_part")
 app.lazy(("/other",), "host_tests.apps.lazy_other")
 app.lazy(("/top",), "lazy_top")
+app.lazy(("/broken",), "host_tests.apps.lazy_broken")
+
+
+@app.before
+def guard(request):
+    if request.field(b"x-stranger") is not None:
+        raise HTTPError(403)
 
 
 @app.get("/parts")
@@ -25,7 +32,8 @@ def parts(request):
     """Return which parts are loaded, and what their background tasks have counted."""
     loaded = [name[16:] for name in sys.modules if name.startswith("host_tests.apps.lazy_")]
     loaded = sorted(name for name in loaded if name != "lazy_app")
-    return {"loaded": loaded, "left": [name for name in ("lazy_part",) if hasattr(apps, name)], "ticks": ticks}
+    left = [name for name in ("lazy_part", "lazy_broken", "broken_half") if hasattr(apps, name)]
+    return {"loaded": loaded, "left": left, "ticks": ticks, "modules": list(sys.modules)}
 
 
 @app.post("/spare")

@@ -11,8 +11,7 @@ import hashlib
 from firmware import App, HTTPError, Response
 from firmware.features.feed import Feed
 from firmware.features.sse import encode
-from firmware.server.connection import HOLD, POLL, WAIT
-from firmware.server.transport import WRITE
+from firmware.server.slot import AWAITING, LIVE, POLL
 from host_tests.apps import start
 
 app = App()
@@ -21,7 +20,7 @@ doors = {}
 feeds = {}
 BLOCK = bytes(range(256)) * 4
 KINDS = ("text ü\n", b"bytes\n", bytearray(b"bytearray\n"), memoryview(b"memoryview\n"), "", b"", "end")
-NAMES = {WRITE: "write", WAIT: "wait", HOLD: "hold", POLL: "poll"}
+NAMES = {AWAITING: "awaiting", LIVE: "live", POLL: "poll"}
 
 
 def note(name, what, value=True):
@@ -64,7 +63,7 @@ def state(request):
     return {
         "busy": len(taken),
         "live": server.live,
-        "wants": sorted(NAMES.get(slot.want, "other") for slot in taken),
+        "wants": sorted(NAMES.get(slot.state, "other") for slot in taken),
         "counters": server.counters,
         "clock": server.clock,
         "watchers": sum(len(feed._watchers) for feed in feeds.values()),
@@ -327,32 +326,12 @@ def with_status(request, status, name):
     return endless(request, name), status
 
 
-@app.get("/stream/trailers")
-def trailers(request):
-    def body():
-        yield "some\n"
-        response.trailers["X-Lines"] = "1"
-        yield "more\n"
-        response.trailers["X-Lines"] = "2"
-
-    response = Response(body())
-    response.trailers = {"X-Lines": "0", "X-Other": "z"}
-    return response
-
-
-@app.get("/stream/trailers/bad")
-def bad_trailers(request):
-    response = Response(plain(request, 1))
-    response.trailers = {"X-Lines": "0\r\n\r\nHTTP/1.1 200 OK"}
-    return response
-
-
 # -- feeds
 
 
 def feed_of(name):
     if name not in feeds:
-        feeds[name] = Feed(start.number("ring") or 8)
+        feeds[name] = Feed(start.number("ring") or 8, 100 if name == "goes-on" else 0)
     return feeds[name]
 
 
@@ -370,6 +349,18 @@ def publish_texts(request, name):
     for value in request.json:
         feed_of(name).publish(value)
     return {"last": feed_of(name).last}
+
+
+NO_JSON = {"nan": float("nan"), "infinity": [1e999], "object": object(), "set": {1}, "surrogate": {"a": chr(0xD800)}}
+
+
+@app.post("/feed/<name>/odd/<kind>")
+def publish_odd(request, name, kind):
+    """Publish what JSON has no form for."""
+    try:
+        return {"last": feed_of(name).publish(NO_JSON[kind])}
+    except (TypeError, ValueError):
+        return {"refused": True}
 
 
 @app.get("/feed/<name>")
@@ -391,16 +382,6 @@ def poll(request, name):
 async def poll_own(request, name):
     await asyncio.sleep(0)
     return feed_of(name).poll(request, lambda newer: (b"%d newer" % len(newer), 200, {"X-Own": "yes"}))
-
-
-@app.get("/feed/<name>/await")
-async def await_newer(request, name):
-    try:
-        found = await feed_of(name).wait(request.args.get("since", 0, int), request.args.get("wait_ms", 0, int))
-        note(name, "found", len(found))
-        return found or None
-    finally:
-        note(name, "ended")
 
 
 @app.get("/events/own")
@@ -441,10 +422,17 @@ async def unread(request, name):
     return {"read": 0}
 
 
-@app.put("/put/unread/plain/<name>", stream=True)
-def unread_at_once(request, name):
-    note(name, "begun")
-    return {"read": 0}
+def at_once(result):
+    """Return a plain handler, as a decorator's is, that answers without a look at the body."""
+
+    def unread(request, name):
+        note(name, "begun")
+        return result
+
+    return unread
+
+
+app.put("/put/unread/plain/<name>", stream=True)(at_once({"read": 0}))
 
 
 @app.put("/put/refused", stream=True)

@@ -13,6 +13,12 @@ async def echo(request, socket):
         await socket.send(message)
 
 
+@app.websocket("/ws/slow")
+async def slow(request, socket):
+    """Take nothing for a while."""
+    await asyncio.sleep(5)
+
+
 @app.get("/rows")
 def rows(request):
     for number in range(1000):

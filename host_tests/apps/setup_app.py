@@ -1,5 +1,7 @@
 """The setup page with a supervisor that only says it has a radio; on the word `dns=PORT`, the DNS server beside it.
 
+On the word `owned` the board has the password PASSWORD.
+
 What the network's name has in it decides how joining ends: "wrong", "nowhere", "silent", "broken", "slow" (not before
 GET /test/go), else well. GET /test/asked tells what the supervisor was asked.
 """
@@ -7,6 +9,7 @@ GET /test/go), else well. GET /test/asked tells what the supervisor was asked.
 import asyncio
 
 from firmware.board import dns
+from firmware.features import passwords
 from firmware.site import setup
 from host_tests.apps import start
 
@@ -21,6 +24,7 @@ HOSTILE = [
     "  spaces  ",
     "+&=;%41",
 ]
+PASSWORD = "owner's horse"
 REASONS = {"wrong": "wrong password", "nowhere": "no such network", "silent": "no address", "odd": "<b>odd</b>"}
 
 
@@ -65,6 +69,8 @@ class Settings:
 
 
 async def main():
+    if "owned" in start.words():
+        Settings.current["admin"] = await passwords.make(PASSWORD, 10)
     supervisor = Supervisor()
     app = setup.make(supervisor, Settings)
 

@@ -7,14 +7,11 @@ import asyncio
 import gc
 
 from firmware import App, HTTPError, Response
-from firmware.board import storage
 from firmware.features import health, idempotency, metrics, ratelimit, requestid
 from firmware.features.idempotency import idempotent
 from firmware.features.log import DEBUG, RING_BYTES, Log
 from firmware.server import transport
 from host_tests.apps import start
-
-storage.use(start.option("data"))
 
 app = App()
 began_ms = transport.ticks_ms()
@@ -24,7 +21,7 @@ def uptime_s():
     return (transport.ticks_ms() - began_ms) // 1000
 
 
-log = Log(uptime_s, start.number("ring") or RING_BYTES, level=DEBUG, mirror=True, store=storage)
+log = Log(uptime_s, start.number("ring") or RING_BYTES, level=DEBUG, mirror=True)
 requestid.attach(app)
 log.attach(app)
 limit = None
@@ -184,16 +181,6 @@ def events(request):
 @app.post("/api/log/<level>")
 def write(request, level):
     getattr(log, level)(request.body)
-
-
-@app.post("/crash")
-def crash(request):
-    log.crash(request.body.decode())
-
-
-@app.get("/crash")
-def tell_crash(request):
-    return {"crash": log.last_crash}
 
 
 well = [None]

@@ -6,18 +6,23 @@ descriptor COMMANDS, one thing at a time, and reports through REPORTS. W: the wr
     it is told                                          it reports
     code N, then N bytes to run; line N, to be shown    ready 0 0, at first
     file N, then the name of a file to run, if any      begun 0 0, when Ctrl-C (SIGINT) begins to be for what is run
+                                                        deaf 0 0, when it is not, by `micropython.kbd_intr(-1)`
+                                                        slow S 0: it takes as long as S ms, and does not
                                                         done N W or (SystemExit) exit N W, then a traceback of N bytes
 
 Arguments: flash file, blocks, COMMANDS, REPORTS, platform, machine, _mpy (0: this interpreter's own), why it starts,
-writes until the power goes (-1: never), "ro" for a file system that cannot be written, and main.py's arguments.
+writes until the power goes (-1: never), what the first write of each command and each rename take in ms ("W:R"; with
+"~W:R" that is reported alone), "ro" for a file system that cannot be written, and main.py's arguments.
 """
 
 import io
 import os
 import sys
+import time
 from collections import namedtuple
 
 import ffi
+import micropython
 import vfs
 
 BLOCK = 4096
@@ -37,7 +42,8 @@ SystemInfo = namedtuple("implementation", ("name", "version", "_machine", "_mpy"
 class Flash:
     """A NOR flash in a file, as a block device. The power may go in the middle of a write."""
 
-    def __init__(self, path, blocks, writes_left):
+    def __init__(self, path, blocks, writes_left, slow):
+        self.slow = slow
         self.file = open(path, "r+b")  # noqa: SIM115
         self.blocks = blocks
         self.writes_left = writes_left
@@ -48,6 +54,7 @@ class Flash:
         self.file.readinto(buffer)
 
     def writeblocks(self, block, buffer, offset=0):
+        self.slow.write()
         self.file.seek(block * BLOCK + offset)
         if self.writes_left == 0:
             self.file.write(memoryview(buffer)[: len(buffer) // 2])
@@ -62,6 +69,62 @@ class Flash:
         if request == 5:
             return BLOCK
         return 0
+
+
+class Slow:
+    """How slow the flash is."""
+
+    def __init__(self, told, reports):
+        self._is_told = told.startswith("~")
+        self._write_ms, self._rename_ms = (int(ms) for ms in told.lstrip("~").split(":"))
+        self._reports = reports
+        self.is_first = False
+
+    def write(self):
+        if self.is_first:
+            self.is_first = False
+            self._take(self._write_ms)
+
+    def rename(self):
+        self._take(self._rename_ms)
+
+    def _take(self, ms):
+        if ms and self._is_told:
+            self._reports.write(b"slow %d 0\n" % ms)
+        else:
+            time.sleep_ms(ms)
+
+
+class Files:
+    """The module `os`, whose renames may take a while."""
+
+    def __init__(self, slow):
+        self._slow = slow
+
+    def rename(self, old, new):
+        self._slow.rename()
+        os.rename(old, new)
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+
+class Keyboard:
+    """The module `micropython`, whose Ctrl-C is that of a serial line."""
+
+    def __init__(self, reports):
+        self._reports = reports
+
+    def kbd_intr(self, character):
+        is_deaf = character < 0
+        if is_deaf:
+            self._reports.write(b"deaf 0 0\n")
+        set_signal(SIGINT, SIG_IGN if is_deaf else interrupt)
+        if not is_deaf:
+            self._reports.write(b"begun 0 0\n")
+
+    def __getattr__(self, name):
+        return getattr(micropython, name)
 
 
 class Pin:
@@ -109,9 +172,10 @@ class System:
         return getattr(self._real, name)
 
 
-def start(path, blocks, platform, machine, mpy, cause, writes_left, mode, *args):
+def start(reports, path, blocks, platform, machine, mpy, cause, writes_left, slow, mode, *args):
     """Mount the flash, made anew where it is blank, and be that chip from now on."""
-    flash = Flash(path, int(blocks), int(writes_left))
+    slow = Slow(slow, reports)
+    flash = Flash(path, int(blocks), int(writes_left), slow)
     sizes = {"readsize": 32, "progsize": 32, "lookahead": 32}
     try:
         disk = vfs.VfsLfs2(flash, **sizes)
@@ -124,6 +188,8 @@ def start(path, blocks, platform, machine, mpy, cause, writes_left, mode, *args)
     sys.path[:] = ["", ".frozen", "/lib"]
     sys.argv[:] = ["main.py"] + list(args)
     sys.modules["machine"] = Machine(int(cause))
+    sys.modules["micropython"] = Keyboard(reports)
+    sys.modules["os"] = Files(slow)
     sys.modules["sys"] = System(platform, machine, int(mpy))
     return flash
 
@@ -169,6 +235,7 @@ def serve(flash, commands, reports):
         if not words:
             return
         data = commands.read(int(words[1]))
+        flash.slow.is_first = True
         try:
             how, traceback = run(str(words[0], "utf-8"), data, names, reports)
             for _ in range(2):
@@ -181,5 +248,5 @@ def serve(flash, commands, reports):
 # Before the file system that these descriptors come from is gone.
 _commands = open(int(sys.argv[3]), "rb")  # noqa: SIM115
 _reports = open(int(sys.argv[4]), "wb")  # noqa: SIM115
-_flash = start(*sys.argv[1:3], *sys.argv[5:])
+_flash = start(_reports, *sys.argv[1:3], *sys.argv[5:])
 serve(_flash, _commands, _reports)

@@ -36,11 +36,11 @@ def erase():
     machine.PWM.open.clear()
 
 
-def virtual(board):
-    """Have `firmware.board` wait on a virtual clock; return that."""
+def virtual(module):
+    """Have `firmware.board`, or `transport`, wait on a virtual clock; return that."""
     clock = Clock()
-    board.sleep_ms = clock.sleep_ms
-    board.ticks_ms = clock.ticks_ms
+    module.sleep_ms = clock.sleep_ms
+    module.ticks_ms = clock.ticks_ms
     return clock
 
 
@@ -48,3 +48,39 @@ def run(case):
     """What a vector's `check` is: call the function of the case, (name, function), on a new board."""
     erase()
     case[1]()
+
+
+class Threads:
+    """MicroPython's `_thread` on an ESP32: `stacks` of those that wait for their lock, `most`: what the heap has."""
+
+    def __init__(self):
+        self.stacks = []
+        self.most = 100000
+        self.size = 0
+
+    def allocate_lock(self):
+        return Lock(self)
+
+    def stack_size(self, size):
+        self.size = size
+
+    def start_new_thread(self, function, arguments):
+        if sum(self.stacks) + self.size > self.most:
+            raise OSError("can't create thread")
+        self.stacks.append(self.size)
+        function(*arguments)
+
+
+class Lock:
+    """A lock that does not block: whoever takes it twice is taken for a thread that waits."""
+
+    def __init__(self, threads):
+        self.threads = threads
+        self.size = None
+
+    def acquire(self):
+        if self.threads.stacks and self.size is None and self.threads.size:
+            self.size = self.threads.size
+
+    def release(self):
+        self.threads.stacks.remove(self.size)

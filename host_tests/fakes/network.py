@@ -16,6 +16,14 @@ import json
 import os
 import time
 
+try:
+    import _idf  # host_tests/heaps
+except ImportError:
+    _idf = None
+
+# What esp_wifi_init takes of the system's heap on a plain ESP32, as measured: of its large region and of the others.
+RADIO_BYTES = (16384, 29852)
+
 STA_IF = 0
 AP_IF = 1
 
@@ -111,6 +119,7 @@ class World:
         self.clients = 0
         self.disturbed = 0
         self.name = "mpy-esp32"
+        self.powered = False
         self.active = [False, False]
         self.power_save = 1
         self.reconnects = -1
@@ -252,6 +261,12 @@ class WLAN:
     PM_POWERSAVE = 2
 
     def __init__(self, interface=STA_IF):
+        if _idf and not world.powered:
+            try:
+                _idf.take(*RADIO_BYTES)
+            except OSError:
+                raise RuntimeError("Wifi Unknown Error 0x0101") from None
+            world.powered = True
         world.call(interface, "WLAN")
         if interface not in (STA_IF, AP_IF):
             raise ValueError("invalid WLAN interface identifier")

@@ -1,5 +1,7 @@
 """MicroPython's `ntptime`, with servers that a test scripts; for CPython and MicroPython's unix port.
 
+A server has a time, or an error:
+
     ntptime.servers["pool.ntp.org"] = 1700000000         # Unix seconds that it tells,
     ntptime.servers["pool.ntp.org"] = OSError(116)       # or what asking it raises
 """

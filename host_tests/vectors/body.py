@@ -6,7 +6,8 @@ Kind "sized": as chunked, for a LengthBody whose length stands before the first 
 Kind "move": how both interpreters move bytes within one buffer; raw is b"to from count".
 """
 
-from firmware.http.body import ChunkedBody, LengthBody, content_length
+from firmware.http.body import LengthBody, content_length
+from firmware.http.chunked import ChunkedBody
 from firmware.http.errors import HTTPError
 
 _BEFORE = b"#" * 3  # what stands in the buffer before the body, as a head does

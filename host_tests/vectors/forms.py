@@ -258,6 +258,8 @@ FORMS = [
     ("nul_in_head", (b"B", A[:-2] + b"X: \0\r\n\r\nx\r\n--B--"), 400),
     ("cr_in_head", (b"B", A[:-2] + b"X: \r\r\n\r\nx\r\n--B--"), 400),
     ("other_fields_are_ignored", (b"B", A[:-2] + b"X:\r\nContent-ID: 9\r\n\r\nx\r\n--B--"), [("a", None, TXT, b"x")]),
+    ("other_fields_twice", (b"B", A[:-2] + b"X: 1\r\nX: 2\r\n\r\nx\r\n--B--"), [("a", None, TXT, b"x")]),
+    ("type_twice", (b"B", A[:-2] + b"Content-Type: a/b\r\n" * 2 + b"\r\nx\r\n--B--"), 400),
     ("cases", (b"B", b'--B\r\ncontent-DISPOSITION:Form-Data;NAME="a"\r\n\r\nx\r\n--B--'), [("a", None, TXT, b"x")]),
     ("content_type_latin_1", (b"B", A[:-2] + b"Content-Type: \xff\r\n\r\nx\r\n--B--"), 400),
     # RFC 7578 4.7
@@ -275,6 +277,9 @@ FORMS = [
     one("filename_first", b'form-data; filename="b"; name="a"', "a", "b"),
     one("filename_path", b'form-data; name="a"; filename="../../b\\c"', "a", "../../b\\c"),
     one("filename_extended", b"form-data; name=a; filename*=UTF-8''%e2%82%ac%20a%2522", "a", "\u20ac a%22"),
+    one("filename_of_a_language", b"form-data; name=a; filename*=UTF-8'en-GB'a'b%20c", "a", "a'b c"),
+    bad("filename_extended_without_quotes", b"form-data; name=a; filename*=utf-8b"),
+    bad("filename_extended_with_one_quote", b"form-data; name=a; filename*=utf-8'b"),
     one("filename_both", b"form-data; name=a; filename=EUR; filename*=utf-8''%E2%82%AC", "a", "\u20ac"),
     one("filename_both_reversed", b"form-data; name=a; filename*=utf-8''%E2%82%AC; filename=EUR", "a", "\u20ac"),
     bad("filename_extended_latin_1", b"form-data; name=a; filename*=iso-8859-1''%a3"),

@@ -9,7 +9,7 @@ SWEEPS = 2 * KEEP_S
 class Request:
     """One that runs as long as it has a source."""
 
-    _source = "connection"
+    slot = "connection"
 
 
 def play(*steps):
@@ -31,7 +31,7 @@ def play(*steps):
         if is_new and size == "forget":
             store.forget(entry)
         elif is_new and size == "silence":
-            request._source = None
+            request.slot = None
         elif is_new and size is not None:
             store.keep(entry, "answer to %s" % key, size)
     return said

@@ -5,9 +5,13 @@ stands for a value too deep to be compared. Where there is a heap to lock, the n
 `micropython.heap_lock()`: it must not allocate.
 """
 
+try:
+    import micropython
+except ImportError:
+    micropython = None
+
 from firmware.http import jsontext
 from firmware.http.errors import HTTPError
-from firmware.http.native import micropython
 
 _DEEP = jsontext.MAX_DEPTH
 

@@ -2,6 +2,7 @@
 
 Kind "frame": a head, and how it is framed: an error's status, or (target, keep_alive, length, expects), length 0 for no
 body and None for chunks; the Connection line follows from the version.
+Kind "host": a head, and the host that it asks for (False: none), or an error's status.
 Kind "field": field lines, a name, and its value as bytes (None: not there), or an error's status.
 Kind "text": bytes, and the text that they are.
 Kind "response": what a handler returned, and the head's lines (without Server) and body, or None for an error.
@@ -14,14 +15,24 @@ from array import array
 from firmware.http import parser
 from firmware.http.dates import format_date
 from firmware.http.errors import HTTPError
-from firmware.http.request import Headers, Request, field, text
+from firmware.http.request import Headers, Request, field
 from firmware.http.response import Response, encode_json, to_response
+from firmware.http.urls import text
+from host_tests.vectors import layout
 
 
 def _frame(line, *expected, fields=(), version=b"1.1"):
     raw = line + b" HTTP/" + version + b"\r\nHost: x\r\n" + b"".join([one + b"\r\n" for one in fields]) + b"\r\n"
     expected = expected[0] if len(expected) == 1 else expected
     return ("frame %r %r %r" % (line, version, fields), "frame", raw, expected)
+
+
+def _asked(host, target=b"/", expected=None, version=b"1.1"):
+    """Return the case of whom a request asks, `host` in its Host field (None: without one)."""
+    line = b"" if host is None else b"Host: " + host + b"\r\n"
+    raw = b"GET " + target + b" HTTP/" + version + b"\r\nA: b\r\n" + line + b"X-Host: y\r\n\r\n"
+    expected = host if expected is None else expected
+    return ("whom %r %r %r" % (host, target, version), "host", raw, expected)
 
 
 def _post(status, *fields, **options):
@@ -45,6 +56,17 @@ CASES = [
     _frame(b"GET /a", b"/a", False, 0, False, fields=[b"Connection: close"]),
     _frame(b"GET /a", b"/a", False, 0, False, fields=[b"Connection: keep-alive", b"Connection: close"]),
     _frame(b"HEAD /a", b"/a", True, 0, False),
+    # RFC 9112 3.2.2: the target's authority is the host, whatever the field says.
+    _asked(b"x"),
+    _asked(b"x", b"http://y/a", b"y"),
+    _asked(b"x", b"HTTPS://Y.z:8443", b"Y.z:8443"),
+    _asked(b"x", b"http://[fe80::1]:80?q", b"[fe80::1]:80"),
+    _asked(b"", b"http://y/", b"y"),
+    _asked(b"x", b"http://y/", b"y", b"1.0"),
+    _asked(None, b"/", False, b"1.0"),
+    _asked(None, b"http://y/a?b", b"y", b"1.0"),
+    _asked(None, b"hTTps://y:80", b"y:80", b"1.0"),
+    _asked(b"[zz]", b"http://y/", 400),
     # Forms of the target.
     _frame(b"OPTIONS *", b"*", True, 0, False),
     _frame(b"GET *", 400),
@@ -200,6 +222,8 @@ CASES = [
     ("json of a frozen set", "json", [frozenset([1])], None),
     ("json of an object in a dict", "json", {"a": {"b": [{"c": object()}]}}, None),
     ("json of a range", "json", [range(5)], None),
+    ("json of a lone surrogate", "json", {"a": chr(0xD800)}, None),
+    ("json of what looks like one", "json", ["\\ud800", "\\\\ud800"], b'["\\\\ud800", "\\\\\\\\ud800"]'),
     ("json of bytes that are no text", "json", ["\x00\x7f", b"\xff"], None),
     # Dates (RFC 9110 5.6.7).
     ("date", "date", (1994, 11, 6, 8, 49, 37, 6, 310), b"Sun, 06 Nov 1994 08:49:37 GMT"),
@@ -207,6 +231,19 @@ CASES = [
     ("date of a leap day", "date", (2028, 2, 29, 23, 59, 59, 1, 60), b"Tue, 29 Feb 2028 23:59:59 GMT"),
     ("date of a last of December", "date", (2030, 12, 31, 12, 0, 1, 1, 365), b"Tue, 31 Dec 2030 12:00:01 GMT"),
 ]
+
+# RFC 3986 3.2.2: what may stand in brackets, and what may not.
+_LITERALS = (
+    b":: ::1 1:: fe80::1:2:3 FE80::aBcD 1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:: ::2:3:4:5:6:7:8 ::ffff:192.168.4.1",
+    b"1:2:3:4:5:6:192.168.4.1 fe80::1%25eth0 fe80::1%wlan0 v1.x vF.a:b",
+)
+_NO_LITERALS = (
+    b"zz 1 x.y 192.168.4.1 : ::: 1:::2 ::1::2 :1 1: 1:2:3:4:5:6:7 12345:: 1:2:3:4:5:6:7:8:9 1:2:3:4::5:6:7:8 ::1.2.3",
+    b"::1.2.3.256 ::1.2.3.04 ::1.2.3.4:5 1.2.3.4:: 1:2:3:4:5:6:7:1.2.3.4 ::g %eth0 v.x v1. v1x vg.x",
+)
+CASES += [_asked(b"[%s]:80" % host) for line in _LITERALS for host in line.split()]
+CASES += [_asked(b"[%s]" % host, b"/", 400) for line in _NO_LITERALS for host in line.split()]
+CASES += [_frame(b"GET http://[%s]/" % host, 400) for line in _NO_LITERALS for host in line.split()]
 
 _COMMON = b"Server: x\r\n"
 
@@ -231,6 +268,8 @@ def check(case):
         _check_frame(case[2], case[3])
     elif kind == "field":
         _check_field(*case[2:])
+    elif kind == "host":
+        _check_host(case[2], case[3])
     elif kind == "text":
         _same(text(case[2]), case[3], "bytes")
         _same(text(memoryview(case[2])), case[3], "memoryview")
@@ -247,11 +286,25 @@ def check(case):
         _same(format_date(case[2]), case[3], "date")
 
 
+def _check_host(raw, expected):
+    request = Request(Source(raw))
+    try:
+        request.frame(request.slot.marks[layout.FLAGS])
+    except HTTPError as error:
+        _same(error.status, expected, "error")
+        return
+    _same(request.field(b"host"), None if expected is False else expected, "host")
+    _same(request.field(b"a"), b"b", "field before")
+    _same(request.field(b"x-host"), b"y", "field behind")
+    names = [name for name, value in request.headers.items()]
+    _same(names.count("host"), 0 if expected is False else 1, "fields of that name")
+
+
 def _check_frame(raw, expected):
     source = Source(raw)
     request = Request(source)
     try:
-        body = request.frame(source.marks[parser.FLAGS])
+        body = request.frame(source.marks[layout.FLAGS])
     except HTTPError as error:
         _same(error.status, expected, "error")
         return

@@ -1,6 +1,6 @@
 """Whose page asks, and by which name, under either interpreter: (name, function, arguments, expected)."""
 
-from firmware.features import origins
+from firmware.features import hosts, origins
 from firmware.http.errors import HTTPError
 from host_tests.vectors.heads import request
 
@@ -17,10 +17,10 @@ def foreign(host, *fields):
 
 def known(host, names):
     """Return whether a Host is one of `names`."""
-    return origins._is_known(origins.host_name(host), names)
+    return hosts._is_known(hosts.host_name(host), names)
 
 
-FUNCTIONS = {"foreign": foreign, "known": known, "host": origins.host_name, "address": origins.is_address}
+FUNCTIONS = {"foreign": foreign, "known": known, "host": hosts.host_name, "address": hosts.is_address}
 
 HERE = "limpet.local"
 BOARD = ("limpet", "limpet.local", "192.168.4.1", "fe80::1")
@@ -49,6 +49,10 @@ CASES = [
     ("origin_other_port", "foreign", ("limpet.local", "Origin: http://limpet.local:8080"), True),
     ("origin_other_port_of_host", "foreign", ("limpet.local:8080", "Origin: http://limpet.local"), True),
     ("origin_in_capitals", "foreign", ("Limpet.LOCAL", "Origin: HTTP://LIMPET.local"), False),
+    ("origin_with_the_default_port", "foreign", (HERE, "Origin: http://limpet.local:80"), False),
+    ("origin_default_port_of_the_other", "foreign", ("limpet.local:443", "Origin: http://limpet.local"), True),
+    ("origin_tls_default_port_of_the_other", "foreign", ("limpet.local:80", "Origin: https://limpet.local"), True),
+    ("origin_ipv6_with_port", "foreign", ("[fe80::1]:8080", "Origin: http://[fe80::1]:8080"), False),
     ("origin_ipv6", "foreign", ("[fe80::1]:80", "Origin: http://[fe80::1]"), False),
     ("origin_other", "foreign", (HERE, "Origin: http://evil.example"), True),
     ("origin_begins_like_ours", "foreign", (HERE, "Origin: http://limpet.local.evil.example"), True),
@@ -99,6 +103,30 @@ CASES = [
     ("any_address_where_none_is_told", "known", ("192.168.4.9", NAMES), True),
     ("any_ipv6_where_none_is_told", "known", ("[fe80::9]:80", NAMES), True),
     ("foreign_name_where_no_address_is_told", "known", ("evil.example", NAMES), False),
+    # It, or it and -NUMBER, in a local domain
+    ("conflict", "known", ("limpet-2.local", NAMES), True),
+    ("conflict_often", "known", ("Limpet-137.local.:80", BOARD), True),
+    ("conflict_without_domain", "known", ("limpet-2", NAMES), True),
+    ("conflict_of_a_number", "known", ("board-7-2.local", ("board-7",)), True),
+    ("no_conflict_of_a_number", "known", ("board.local", ("board-7",)), False),
+    ("no_number", "known", ("limpet-.local", NAMES), False),
+    ("no_number_but_a_word", "known", ("limpet-two.local", NAMES), False),
+    ("two_numbers", "known", ("limpet-2-3.local", NAMES), False),
+    ("number_without_dash", "known", ("limpet2.local", NAMES), False),
+    ("lan", "known", ("limpet.lan", NAMES), True),
+    ("lan_by_the_name_alone", "known", ("limpet.lan:8080", ("limpet",)), True),
+    ("lan_by_the_local_name", "known", ("limpet-3.lan", ("limpet.local",)), True),
+    ("home_arpa", "known", ("limpet.home.arpa", NAMES), True),
+    ("internal", "known", ("LIMPET.internal", NAMES), True),
+    ("arpa_alone", "known", ("limpet.arpa", NAMES), False),
+    ("domain_of_somebody", "known", ("limpet.example", NAMES), False),
+    ("domain_of_somebody_below", "known", ("limpet.lan.evil.example", NAMES), False),
+    ("domain_alone", "known", (".local", NAMES), False),
+    ("other_board", "known", ("other.local", NAMES), False),
+    ("public_name", "known", ("board.example.org", ("board.example.org",)), True),
+    ("public_name_is_no_other", "known", ("board.local", ("board.example.org",)), False),
+    ("public_name_in_another_domain", "known", ("board.lan", ("board.example.org", "limpet")), False),
+    ("nameless", "known", (".lan", ("",)), False),
     ("no_name", "known", ("", NAMES), False),
     ("only_a_port", "known", (":80", NAMES), False),
 ]

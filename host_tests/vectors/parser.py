@@ -12,22 +12,24 @@ Kind "clash": a name; others with the same hash are not taken for it.
 from array import array
 
 from firmware.http import parser
-from firmware.http.parser import COUNT, FIELDS, METHOD_CODE, METHODS, all_of, find, hash_name, scan
+from firmware.http.parser import METHODS, all_of, find, hash_name, scan
+from host_tests.vectors import layout
+from host_tests.vectors.layout import COUNT, FIELDS, METHOD_CODE
 
 # In the order of parser.py. MINOR_1 and HOST are what nearly every head has.
 _FLAGS = (
-    ("1.1", parser.MINOR_1),
-    ("escaped", parser.ESCAPED),
-    ("form", parser.NOT_ORIGIN),
-    ("host", parser.HOST),
-    ("length", parser.CONTENT_LENGTH),
-    ("coding", parser.TRANSFER_ENCODING),
-    ("expect", parser.EXPECT),
-    ("close", parser.CLOSE),
-    ("keep-alive", parser.KEEP_ALIVE),
-    ("upgrade", parser.UPGRADE),
-    ("head", parser.HEAD),
-    ("conditional", parser.CONDITIONAL),
+    ("1.1", layout.MINOR_1),
+    ("escaped", layout.ESCAPED),
+    ("form", layout.NOT_ORIGIN),
+    ("host", layout.HOST),
+    ("length", layout.CONTENT_LENGTH),
+    ("coding", layout.TRANSFER_ENCODING),
+    ("expect", layout.EXPECT),
+    ("close", layout.CLOSE),
+    ("keep-alive", layout.KEEP_ALIVE),
+    ("upgrade", layout.UPGRADE),
+    ("head", layout.HEAD),
+    ("conditional", layout.CONDITIONAL),
 )
 
 _DIGITS = b"0123456789"
@@ -440,8 +442,8 @@ def read(buffer, marks, start=0):
         fields.append((name, raw[value:end]))
         before = end
     query = raw[path_end + 1 : target_end] if path_end < target_end else b""
-    words = [word for word, bit in _FLAGS if marks[parser.FLAGS] & bit]
-    assert sum([bit for word, bit in _FLAGS if word in words]) == marks[parser.FLAGS], marks[parser.FLAGS]
+    words = [word for word, bit in _FLAGS if marks[layout.FLAGS] & bit]
+    assert sum([bit for word, bit in _FLAGS if word in words]) == marks[layout.FLAGS], marks[layout.FLAGS]
     return METHODS[code], raw[target:path_end], query, words, fields
 
 
@@ -580,7 +582,7 @@ def _check_clash(name):
 
 
 def _check_kinds():
-    for kind, allowed in ((parser.TOKEN, _TOKEN), (parser.VALUE, _VALUE), (parser.AUTHORITY, _REG_NAME + b"%")):
+    for kind, allowed in ((layout.TOKEN, _TOKEN), (layout.VALUE, _VALUE), (layout.AUTHORITY, _REG_NAME + b"%")):
         allowed = set(allowed)
         for code in range(256):
             raw = bytes([code])

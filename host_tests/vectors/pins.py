@@ -2,12 +2,12 @@
 
 from host_tests.fakes import esp
 
-board, pins, settings, errors, hardware = esp.modules(
+board, pins, settings, errors, chip_module = esp.modules(
     "firmware.board",
     "firmware.board.pins",
     "firmware.board.settings",
     "firmware.http.errors",
-    "firmware.board.hardware",
+    "firmware.board.chip",
 )
 machine = esp.machine
 
@@ -148,7 +148,7 @@ def output_is_what_it_was_set_to_whatever_its_load_does():
 
 
 def flash_is_nobody_s():
-    name = hardware.NAME
+    name = chip_module._board
     chips = (
         ("ESP32", 6),
         ("ESP32-PICO-D4", 11),
@@ -160,17 +160,17 @@ def flash_is_nobody_s():
     )
     try:
         for chip, number in chips:
-            hardware.NAME = "A board with " + chip
+            chip_module._board = "A board with " + chip
             _use()
             pins.opened()
             _use(_but(PUMP, number=number))
             assert "the flash" in pins.opened()[0].error, chip
             assert number not in machine.pins, chip
-        hardware.NAME = "A board with ESP32C3"
+        chip_module._board = "A board with ESP32C3"
         _use(_but(PUMP, number=6))
         assert pins.values() == {"6": 0}
     finally:
-        hardware.NAME = name
+        chip_module._board = name
 
 
 def version_tells_of_other_pins():

@@ -48,7 +48,7 @@ def finished_boot_in_safe_mode_is_followed_by_an_ordinary_one():
 def boot_is_finished_after_a_minute():
     recovery = _boot()
     clock = esp.virtual(board)
-    task = clock.spawn(recovery.settle(Server()))
+    task = clock.spawn(recovery.watch())
     clock.run(59900)
     assert esp.esp32.NVS("limpet").get_i32("unfinished") == 1
     clock.run(60000)
@@ -56,30 +56,68 @@ def boot_is_finished_after_a_minute():
     assert task.done
 
 
-class Server:
-    requests = 0
-
-
-def safe_mode_ends_when_nobody_asks_for_anything():
+def _safe_mode_until(minutes, repair):
+    """Run a board in safe mode, whose `repair(recovery)` is called every five minutes; return when it is reset."""
     for _ in range(4):
         recovery = _boot()
     recovery.note_crash("before")
-    server = Server()
     clock = esp.virtual(board)
-    clock.spawn(recovery.settle(server))
-    for minute in range(5, 60, 5):
-        clock.run(60000 * minute)
-        server.requests += 1  # somebody is at work
+    clock.spawn(recovery.watch())
     try:
-        clock.run(60000 * 80)
+        for minute in range(5, minutes, 5):
+            clock.run(60000 * minute)
+            repair(recovery)
     except SystemExit as end:
         assert end.args == ("reset",)
-        assert 60000 * 61 <= clock.now_ms <= 60000 * 71, clock.now_ms
         recovery = _boot()
         assert not recovery.safe_mode
         assert recovery.last_crash().endswith(": before")
-        return
+        return clock.now_ms // 60000
     raise AssertionError("it stays")
+
+
+def safe_mode_ends_when_nobody_repairs_anything():
+    assert _safe_mode_until(20, lambda recovery: None) == 11
+
+
+def safe_mode_lasts_while_somebody_repairs_but_no_longer_than_an_hour():
+    def repair(recovery):
+        recovery.repairs += 1
+
+    assert _safe_mode_until(90, repair) == 61
+
+
+def reset_of_a_boot_that_came_to_something_does_not_count():
+    for _ in range(6):
+        recovery = _boot()
+        try:
+            recovery.reset("out of memory", True)
+        except SystemExit:
+            pass
+        assert not recovery.safe_mode
+
+
+def planned_start_hands_the_sessions_over_once():
+    recovery = _boot()
+    assert (recovery.life, recovery.before_s) == (None, 0)
+    board.uptime_s = lambda: 700
+    recovery.life = "abcd"
+    try:
+        recovery.renew("its memory is in pieces")
+    except SystemExit as end:
+        assert end.args == ("soft reset",)
+    board.uptime_s = lambda: 100
+    recovery = _boot(esp.machine.SOFT_RESET)
+    assert (recovery.life, recovery.before_s, recovery.boots()) == ("abcd", 700, 1)
+    assert recovery.last_crash() is None
+    try:
+        recovery.renew("its memory is in pieces")
+    except SystemExit:
+        pass
+    assert _boot(esp.machine.SOFT_RESET).before_s == 800
+    # Any other start ends them.
+    recovery = _boot(esp.machine.SOFT_RESET)
+    assert (recovery.life, recovery.before_s) == (None, 0)
 
 
 def soft_reset_does_not_count():
@@ -98,7 +136,7 @@ def soft_reset_in_safe_mode_stays_there():
 def causes_are_told():
     causes = {1: "power on", 2: "reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset", 0: "unknown", 99: "unknown"}
     for cause in causes:
-        assert _boot(cause).reset_cause().startswith(causes[cause])
+        assert _boot(cause).report()["reset_cause"].startswith(causes[cause])
 
 
 def full_storage_is_no_safe_mode_and_no_error():
@@ -165,7 +203,10 @@ CASES = [
     ("finished_boot_clears_the_count", finished_boot_clears_the_count),
     ("finished_boot_in_safe_mode", finished_boot_in_safe_mode_is_followed_by_an_ordinary_one),
     ("boot_is_finished_after_a_minute", boot_is_finished_after_a_minute),
-    ("safe_mode_ends", safe_mode_ends_when_nobody_asks_for_anything),
+    ("safe_mode_ends", safe_mode_ends_when_nobody_repairs_anything),
+    ("safe_mode_lasts", safe_mode_lasts_while_somebody_repairs_but_no_longer_than_an_hour),
+    ("reset_does_not_count", reset_of_a_boot_that_came_to_something_does_not_count),
+    ("planned_start", planned_start_hands_the_sessions_over_once),
     ("soft_reset_does_not_count", soft_reset_does_not_count),
     ("soft_reset_in_safe_mode_stays_there", soft_reset_in_safe_mode_stays_there),
     ("causes_are_told", causes_are_told),

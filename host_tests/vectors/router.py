@@ -8,8 +8,7 @@ Kind "bad": a pattern that is none.
 """
 
 from firmware.http.errors import HTTPError
-from firmware.server.methods import allow, choose
-from firmware.server.router import Router
+from firmware.server.router import Router, allow, choose
 
 _A = ["/", "/a", "/a/", "/a/b", "/a/<int:n>", "/a/<x>", "/a/<x>/b", "/f/<path:p>", "/<int:n>/<int:m>", "/ä", "/ä/<x>"]
 _MOUNTS = ["/a", "/in>/", "/in>/a", "/in>/<x>", "/in/deep>/a", "/all/>/<path:p>", ">/root", ">/a", "/in>/deep/b"]
@@ -136,7 +135,7 @@ CASES = [
     ("bad: two in a segment", "bad", "/<x><y>"),
     ("bad: no name", "bad", "/<>"),
     ("bad: no name behind a kind", "bad", "/<int:>"),
-    ("bad: kind", "bad", "/<float:x>"),
+    ("bad: kind", "bad", "/<uuid:x>"),
     ("bad: path within", "bad", "/<path:x>/a"),
     ("bad: two paths", "bad", "/<path:x>/<path:y>"),
     ("bad: name twice", "bad", "/<x>/<x>"),

@@ -213,6 +213,45 @@ def ended_are_forgotten_in_time():
     assert board.read(kept)
 
 
+def ended_stay_so_when_the_clock_goes_far_and_back():
+    """They are forgotten there."""
+    for far_s in (2 * MAX_AGE_S, 10 * 365 * 86400):
+        board = Board()
+        ended = board.begin()
+        board.sessions.end(board.read(ended))
+        board.pass_s(far_s)
+        later = board.begin()
+        board.sessions.end(board.read(later))
+        for _ in range(2):
+            assert board.read(ended) is None and board.read(later) is None
+            board.pass_s(-far_s)
+            board.start()
+            # Who logs in now is in.
+            new = board.begin()
+            assert board.read(new)
+            assert board.read(ended) is None and board.read(later) is None
+            board.sessions.end(board.read(new))
+            assert board.read(new) is None
+            board.pass_s(far_s)
+            board.sessions.end(board.read(board.begin()))
+        assert len(board.store.files["sessions.json"]) < 1000
+
+
+def ended_stay_so_when_the_clock_was_not_set_meanwhile():
+    """A restart without a network, a log-out, and the time is known again."""
+    board = Board()
+    ended = board.begin()
+    board.sessions.end(board.read(ended))
+    board.unix = None
+    board.start()
+    board.sessions.end(board.read(board.begin()))
+    board.unix = UNIX + 60
+    board.start()
+    assert board.read(ended) is None
+    board.pass_s(60)
+    assert board.read(board.begin())
+
+
 def all_end():
     """With one key less."""
     board = Board()
@@ -266,6 +305,29 @@ def cookie_is_guarded():
     assert board.sessions.clear() == "__Host-limpet=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
 
 
+def cookie_may_have_a_name_of_its_own():
+    """Two boards at one host, by its ports or a proxy's paths; the same after a restart."""
+    stores = [Store(), Store()]
+    names = []
+    for store in stores + stores:
+        for secure in (False, True):
+            sessions = Sessions(store, lambda: UNIX, lambda: 1, secure, own_name=True)
+            cookie = sessions.begin("admin", "admin", HERE)
+            name = cookie[: cookie.find("=")]
+            start = "__Host-limpet-" if secure else "limpet-"
+            assert name[: len(start)] == start and len(name) == len(start) + 8
+            assert sessions.clear()[: len(name) + 2] == name + "=;"
+            # Whoever reads first has to know it.
+            sessions = Sessions(store, lambda: UNIX, lambda: 1, secure, own_name=True)
+            assert sessions.read(cookie[: cookie.find(";")].encode(), HERE) and sessions.cookie == name
+            names.append(name)
+    assert names[:4] == names[4:] and len(set(names)) == 4
+    before = sessions.cookie
+    sessions.end_all()
+    cookie = sessions.begin("admin", "admin", HERE)
+    assert sessions.read(cookie[: cookie.find(";")].encode(), HERE) and sessions.cookie != before
+
+
 CASES = [
     (scenario.__name__, scenario)
     for scenario in (
@@ -284,10 +346,13 @@ CASES = [
         ends_for_good,
         ended_are_bounded,
         ended_are_forgotten_in_time,
+        ended_stay_so_when_the_clock_goes_far_and_back,
+        ended_stay_so_when_the_clock_was_not_set_meanwhile,
         all_end,
         lives_in_ram_where_nothing_can_be_kept,
         key_that_is_broken_is_replaced,
         cookie_is_guarded,
+        cookie_may_have_a_name_of_its_own,
     )
 ]
 

@@ -12,11 +12,12 @@ ADDRESS = {"ip": "192.168.1.7", "mask": "255.255.255.0", "gateway": "192.168.1.1
 KEY = "A Wi-Fi password has 8 to 63 ASCII"
 NAME = "A host name has 1 to 32"
 SSID = "A network's name has 1 to 32 bytes"
-IPV4 = "This is an IPv4 address."
+IPV4 = "Must be an IPv4 address."
+ORIGIN = "Must be an origin as browsers write it"
 PIN_NAME = "A name has 1 to 24 characters."
 MODES = ("input", "input_pull_up", "output", "pwm")
 UNKNOWN = "There is no such setting."
-OBJECT = "This is an object."
+OBJECT = "Must be an object."
 
 
 def network(**members):
@@ -49,7 +50,9 @@ def check(case):
     if got != expected:
         raise AssertionError("%s, not %s" % (got, expected))
     if expected:
-        settings.storage = None  # nothing may be saved
+        config = settings._config()
+        config.storage = None  # nothing may be saved
+        settings._config = lambda: config
         before = settings.current
         try:
             settings.replace(document)
@@ -92,7 +95,11 @@ GOOD = [
     ("no_hash", {"admin": None}),
     ("time_servers", {"time_servers": ["pool.ntp.org", "192.168.1.1", "router"]}),
     ("no_time_servers", {"time_servers": []}),
+    ("no_origins", {"origins": []}),
+    ("origins", {"origins": ["https://board.example.org", "http://example.org:8080", "https://192.0.2.7", "http://b"]}),
     ("port", {"ports": {"http": 65535}}),
+    ("limits_of_what_lasts", {"limits": {"long_lived": 3, "ping_ms": 30000, "message_bytes": 65536}}),
+    ("limits_of_heads", {"limits": {"head_bytes": 8192, "target_bytes": 4096, "fields": 128}}),
     ("limits", {"limits": {"connections": 4, "body_bytes": None, "idle_ms": 2000}}),
     ("pins", {"pins": {"led": 0, "led_inverted": True}}),
     ("pin_of_each_mode", gpio(*[pin(number=n, mode=mode) for n, mode in enumerate(MODES)])),
@@ -112,7 +119,7 @@ BAD = [
     ("unknown", {"host": "x"}, {"host": UNKNOWN}),
     ("unknown_inside", {"ports": {"gopher": 70}}, {"ports.gopher": UNKNOWN}),
     ("unknown_in_list", network(channel=3), {"networks.0.channel": UNKNOWN}),
-    ("two", {"hostname": "", "watchdog_s": 1}, {"hostname": NAME, "watchdog_s": "This is 0 (off) or"}),
+    ("two", {"hostname": "", "watchdog_s": 1}, {"hostname": NAME, "watchdog_s": "Must be 0 (off) or"}),
     ("object_null", {"ports": None}, {"ports": OBJECT}),
     ("hostname_number", {"hostname": 7}, {"hostname": NAME}),
     ("hostname_null", {"hostname": None}, {"hostname": NAME}),
@@ -122,8 +129,8 @@ BAD = [
     ("hostname_umlaut", {"hostname": "müsli"}, {"hostname": NAME}),
     ("hostname_hyphen_first", {"hostname": "-a"}, {"hostname": NAME}),
     ("hostname_hyphen_last", {"hostname": "a-"}, {"hostname": NAME}),
-    ("networks_object", {"networks": {}}, {"networks": "This is a list of at most 8."}),
-    ("nine_networks", {"networks": [{"ssid": "n%d" % n} for n in range(9)]}, {"networks": "This is a list"}),
+    ("networks_object", {"networks": {}}, {"networks": "Must be a list of at most 8."}),
+    ("nine_networks", {"networks": [{"ssid": "n%d" % n} for n in range(9)]}, {"networks": "Must be a list"}),
     ("network_text", {"networks": ["Home"]}, {"networks.0": OBJECT}),
     ("network_null", {"networks": [None]}, {"networks.0": OBJECT}),
     ("ssid_missing", {"networks": [{"password": "password1"}]}, {"networks.0.ssid": "This is required."}),
@@ -155,51 +162,65 @@ BAD = [
     ("ip_other_digits", address(ip="192.168.1.\u0667"), {"networks.0.address.ip": IPV4}),
     ("ip_six", address(ip="fe80::1"), {"networks.0.address.ip": IPV4}),
     ("ip_null", address(ip=None), {"networks.0.address.ip": IPV4}),
-    ("ip_of_the_network", address(ip="192.168.1.0"), {"networks.0.address.ip": "This is the address of"}),
-    ("ip_of_everybody", address(ip="192.168.1.255"), {"networks.0.address.ip": "This is the address of"}),
-    ("mask_with_a_hole", address(mask="255.0.255.0"), {"networks.0.address.mask": "This is no network's mask."}),
-    ("mask_of_one_host", address(mask="255.255.255.255"), {"networks.0.address.mask": "This is no network's mask."}),
-    ("gateway_elsewhere", address(gateway="192.168.2.1"), {"networks.0.address.gateway": "The gateway is in"}),
-    ("point_after_4", {"access_point": {"after_s": 4}}, {"access_point.after_s": "This is a whole number from 5"}),
+    ("ip_of_the_network", address(ip="192.168.1.0"), {"networks.0.address.ip": "Must be the address of"}),
+    ("ip_of_everybody", address(ip="192.168.1.255"), {"networks.0.address.ip": "Must be the address of"}),
+    ("mask_with_a_hole", address(mask="255.0.255.0"), {"networks.0.address.mask": "Must be a network"}),
+    ("mask_of_one_host", address(mask="255.255.255.255"), {"networks.0.address.mask": "Must be a network"}),
+    ("gateway_elsewhere", address(gateway="192.168.2.1"), {"networks.0.address.gateway": "Must be in the same"}),
+    ("point_after_4", {"access_point": {"after_s": 4}}, {"access_point.after_s": "Must be a whole number from 5"}),
     ("point_key", {"access_point": {"password": "x"}}, {"access_point.password": KEY}),
-    ("password_in_plain_text", {"admin": "secret"}, {"admin": "This is a salted hash"}),
-    ("other_hash", {"admin": HASH.replace("sha256", "sha1")}, {"admin": "This is a salted hash"}),
-    ("hash_that_none_fits", {"admin": "pbkdf2-sha256$1$nothex$nothex"}, {"admin": "This is a salted hash"}),
-    ("ports_alike", {"ports": {"http": 80, "https": 80}}, {"ports.https": "This is the port of http."}),
-    ("hash_without_salt", {"admin": "pbkdf2-sha256$1$$x"}, {"admin": "This is a salted hash"}),
-    ("hash_too_long", {"admin": HASH + 256 * "x"}, {"admin": "This is a salted hash"}),
+    ("password_in_plain_text", {"admin": "secret"}, {"admin": "Must be a salted hash"}),
+    ("other_hash", {"admin": HASH.replace("sha256", "sha1")}, {"admin": "Must be a salted hash"}),
+    ("hash_that_none_fits", {"admin": "pbkdf2-sha256$1$nothex$nothex"}, {"admin": "Must be a salted hash"}),
+    ("ports_alike", {"ports": {"http": 80, "https": 80}}, {"ports.https": "Must be another port"}),
+    ("hash_without_salt", {"admin": "pbkdf2-sha256$1$$x"}, {"admin": "Must be a salted hash"}),
+    ("hash_too_long", {"admin": HASH + 256 * "x"}, {"admin": "Must be a salted hash"}),
     ("hash_to_keep_that_is_not_there", {"admin": True}, {"admin": "There is none to keep"}),
-    ("five_servers", {"time_servers": 5 * ["a"]}, {"time_servers": "This is a list of at most 4."}),
-    ("server_empty", {"time_servers": [""]}, {"time_servers.0": "This is a host's name"}),
-    ("server_dots", {"time_servers": ["a..b"]}, {"time_servers.0": "This is a host's name"}),
-    ("server_url", {"time_servers": ["http://a"]}, {"time_servers.0": "This is a host's name"}),
-    ("port_0", {"ports": {"http": 0}}, {"ports.http": "This is a whole number from 1 to 65535."}),
-    ("port_text", {"ports": {"http": "80"}}, {"ports.http": "This is a whole number"}),
-    ("port_half", {"ports": {"http": 80.0}}, {"ports.http": "This is a whole number"}),
-    ("port_true", {"ports": {"http": True}}, {"ports.http": "This is a whole number"}),
-    ("port_null", {"ports": {"http": None}}, {"ports.http": "This is a whole number"}),
-    ("limit", {"limits": {"connections": 9}}, {"limits.connections": "This is a whole number from 3 to 8."}),
-    ("pin", {"pins": {"led": -1}}, {"pins.led": "This is a whole number from 0"}),
-    ("pins_object", {"pins": {"gpio": {}}}, {"pins.gpio": "This is a list of at most 12."}),
-    ("thirteen_pins", gpio(*[pin(number=n) for n in range(13)]), {"pins.gpio": "This is a list of at most 12."}),
-    ("pin_55", gpio(pin(number=55)), {"pins.gpio.0.number": "This is a whole number from 0 to 54."}),
-    ("pin_true", gpio(pin(number=True)), {"pins.gpio.0.number": "This is a whole number"}),
+    ("five_servers", {"time_servers": 5 * ["a"]}, {"time_servers": "Must be a list of at most 4."}),
+    ("server_empty", {"time_servers": [""]}, {"time_servers.0": "Must be a host's name"}),
+    ("server_dots", {"time_servers": ["a..b"]}, {"time_servers.0": "Must be a host's name"}),
+    ("server_url", {"time_servers": ["http://a"]}, {"time_servers.0": "Must be a host's name"}),
+    ("five_origins", {"origins": 5 * ["http://a"]}, {"origins": "Must be a list of at most 4."}),
+    ("origin_number", {"origins": [7]}, {"origins.0": ORIGIN}),
+    ("origin_empty", {"origins": [""]}, {"origins.0": ORIGIN}),
+    ("origin_name", {"origins": ["board.example.org"]}, {"origins.0": ORIGIN}),
+    ("origin_with_a_path", {"origins": ["https://board.example.org/"]}, {"origins.0": ORIGIN}),
+    ("origin_in_capitals", {"origins": ["https://Board.example.org"]}, {"origins.0": ORIGIN}),
+    ("origin_with_the_usual_port", {"origins": ["http://a", "https://a:443"]}, {"origins.1": ORIGIN}),
+    ("origin_with_an_empty_port", {"origins": ["https://a:"]}, {"origins.0": ORIGIN}),
+    ("origin_with_too_high_a_port", {"origins": ["https://a:65536"]}, {"origins.0": ORIGIN}),
+    ("origin_with_a_user", {"origins": ["https://me@a"]}, {"origins.0": ORIGIN}),
+    ("origin_of_another_scheme", {"origins": ["ftp://a", "httpx://a"]}, {"origins.0": ORIGIN, "origins.1": ORIGIN}),
+    ("origin_null", {"origins": ["null", None]}, {"origins.0": ORIGIN, "origins.1": ORIGIN}),
+    ("port_0", {"ports": {"http": 0}}, {"ports.http": "Must be a whole number from 1 to 65535."}),
+    ("port_text", {"ports": {"http": "80"}}, {"ports.http": "Must be a whole number"}),
+    ("port_half", {"ports": {"http": 80.0}}, {"ports.http": "Must be a whole number"}),
+    ("port_true", {"ports": {"http": True}}, {"ports.http": "Must be a whole number"}),
+    ("port_null", {"ports": {"http": None}}, {"ports.http": "Must be a whole number"}),
+    ("limit", {"limits": {"connections": 9}}, {"limits.connections": "Must be a whole number from 3 to 8."}),
+    ("limit_of_heads", {"limits": {"head_bytes": 8193}}, {"limits.head_bytes": "Must be a whole number from 1024 to"}),
+    ("limit_of_fields", {"limits": {"fields": 8}}, {"limits.fields": "Must be a whole number from 24 to 128."}),
+    ("pin", {"pins": {"led": -1}}, {"pins.led": "Must be a whole number from 0"}),
+    ("pins_object", {"pins": {"gpio": {}}}, {"pins.gpio": "Must be a list of at most 12."}),
+    ("thirteen_pins", gpio(*[pin(number=n) for n in range(13)]), {"pins.gpio": "Must be a list of at most 12."}),
+    ("pin_55", gpio(pin(number=55)), {"pins.gpio.0.number": "Must be a whole number from 0 to 54."}),
+    ("pin_true", gpio(pin(number=True)), {"pins.gpio.0.number": "Must be a whole number"}),
     ("pin_twice", gpio(pin(), pin()), {"pins.gpio.1.number": "This pin is in the list already."}),
-    ("pin_of_the_led", {"pins": {"led": 4, "gpio": [pin()]}}, {"pins.gpio.0.number": "This is the LED's pin."}),
+    ("pin_of_the_led", {"pins": {"led": 4, "gpio": [pin()]}}, {"pins.gpio.0.number": "Must be another pin"}),
     ("pin_without_all", gpio({}), {"pins.gpio.0." + name: "This is required." for name in ("number", "name", "mode")}),
     ("pin_nameless", gpio(pin(name="")), {"pins.gpio.0.name": PIN_NAME}),
     ("pin_named_blank", gpio(pin(name="  ")), {"pins.gpio.0.name": PIN_NAME}),
     ("pin_named_with_25", gpio(pin(name=25 * "x")), {"pins.gpio.0.name": PIN_NAME}),
     ("pin_named_in_lines", gpio(pin(name="a\nb")), {"pins.gpio.0.name": PIN_NAME}),
-    ("pin_mode", gpio(pin(mode="dac")), {"pins.gpio.0.mode": "This is one of: input, input_pull_up, output, pwm."}),
-    ("pin_mode_object", gpio(pin(mode={})), {"pins.gpio.0.mode": "This is one of"}),
-    ("pin_frequency", gpio(pin(frequency_hz=0)), {"pins.gpio.0.frequency_hz": "This is a whole number from 10 to"}),
-    ("pin_inverted", gpio(pin(inverted=0)), {"pins.gpio.0.inverted": "This is true or false."}),
-    ("pin_flag", {"pins": {"led_inverted": 1}}, {"pins.led_inverted": "This is true or false."}),
-    ("reset_soon", {"wifi": {"reset_after_s": 299}}, {"wifi.reset_after_s": "This is 0 (off) or a whole number"}),
-    ("reset_true", {"wifi": {"reset_after_s": True}}, {"wifi.reset_after_s": "This is 0 (off)"}),
-    ("watchdog_soon", {"watchdog_s": 29}, {"watchdog_s": "This is 0 (off) or a whole number from 30 to 3600."}),
-    ("watchdog_false", {"watchdog_s": False}, {"watchdog_s": "This is 0 (off) or"}),
+    ("pin_mode", gpio(pin(mode="dac")), {"pins.gpio.0.mode": "Must be one of: input, input_pull_up, output, pwm."}),
+    ("pin_mode_object", gpio(pin(mode={})), {"pins.gpio.0.mode": "Must be one of"}),
+    ("pin_frequency", gpio(pin(frequency_hz=0)), {"pins.gpio.0.frequency_hz": "Must be a whole number from 10 to"}),
+    ("pin_inverted", gpio(pin(inverted=0)), {"pins.gpio.0.inverted": "Must be true or false."}),
+    ("pin_flag", {"pins": {"led_inverted": 1}}, {"pins.led_inverted": "Must be true or false."}),
+    ("reset_soon", {"wifi": {"reset_after_s": 299}}, {"wifi.reset_after_s": "Must be 0 (off) or a whole number"}),
+    ("reset_true", {"wifi": {"reset_after_s": True}}, {"wifi.reset_after_s": "Must be 0 (off)"}),
+    ("watchdog_soon", {"watchdog_s": 29}, {"watchdog_s": "Must be 0 (off) or a whole number from 30 to 3600."}),
+    ("watchdog_false", {"watchdog_s": False}, {"watchdog_s": "Must be 0 (off) or"}),
 ]
 
 CASES = [(name, document, {}) for name, document in GOOD] + BAD

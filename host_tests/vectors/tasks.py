@@ -2,7 +2,7 @@
 
 from host_tests.fakes import esp
 
-board, tasks = esp.modules("firmware.board", "firmware.board.tasks")
+board, tasks, transport = esp.modules("firmware.board", "firmware.server.tasks", "firmware.server.transport")
 check = esp.run
 
 
@@ -17,12 +17,12 @@ class Dying:
     async def run(self):
         self.starts.append(self._clock.now_ms)
         if self._lives:
-            await board.sleep_ms(self._lives.pop(0))
+            await transport.sleep_ms(self._lives.pop(0))
             raise OSError("life %d" % len(self.starts))
 
 
 def _supervise(*lives):
-    clock = esp.virtual(board)
+    clock = esp.virtual(transport)
     dying = Dying(clock, *lives)
     supervised = tasks.Supervised(dying.run)
     clock.spawn(supervised.run("it"))
@@ -67,7 +67,7 @@ def bad_text_and_closed_console_are_borne():
     async def die():
         raise Odd
 
-    clock = esp.virtual(board)
+    clock = esp.virtual(transport)
     supervised = tasks.Supervised(die)
     clock.spawn(supervised.run("it"))
     clock.run(10000)

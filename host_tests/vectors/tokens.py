@@ -2,7 +2,7 @@
 
 import json
 
-from firmware.features.auth import _credentials
+from firmware.features.credentials import _credentials
 from firmware.features.tokens import Tokens
 from firmware.http.errors import HTTPError
 from host_tests.vectors.sessions import Store
@@ -157,8 +157,8 @@ CASES = [
     ("space_inside", "credentials", (b"YTpi OmM=",), 400),
     ("line_end_inside", "credentials", (b"YTpi\nOmM",), 400),
     ("url_alphabet", "credentials", (b"YTr-_w==",), 400),
-    ("not_utf8", "credentials", (b"YTr/",), 400),
-    ("overlong", "credentials", (b"YTrArw==",), 400),
+    ("not_utf8", "credentials", (b"YTr/",), 401),
+    ("overlong", "credentials", (b"YTrArw==",), 401),
     ("nul", "credentials", (b"YToA",), 400),
     ("line_end", "credentials", (b"YQ06Yg==",), 400),
     ("delete", "credentials", (b"YTp/",), 400),

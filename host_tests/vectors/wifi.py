@@ -158,6 +158,52 @@ def clean_join():
 
 
 @case
+def station_that_boot_has_switched_on_joins_at_once():
+    board = Board()
+    board.air.add(*HOME)
+    board.air.active[network.STA_IF] = True
+    board.run_until(wifi.CONNECTED, 10)
+    calls = [call for _, _, call in board.air.log]
+    holds("disconnect" not in calls, "there was nothing to end")
+    fresh = Board()
+    fresh.air.add(*HOME)
+    fresh.run_until(wifi.CONNECTED, 10)
+    equal(board.clock.now_ms, fresh.clock.now_ms)
+
+
+@case
+def lost_link_is_told_in_words():
+    for code, words in (
+        (3, "sent away by the network"),
+        (4, "sent away as idle"),
+        (6, "not known to the network any more"),
+        (7, "not known to the network any more"),
+        (200, "signal lost"),
+    ):
+        board = Board()
+        board.air.add(*HOME)
+        board.run_until(wifi.CONNECTED, 10)
+        board.air.drop(code)
+        board.run_until(wifi.JOINING, 5)
+        equal(board.wifi.reason, words)
+
+
+@case
+def driver_that_has_no_memory_says_so():
+    lines = []
+    wifi.say = lines.append
+    faults = network.FAULTS
+    for fault in (faults[1], faults[2]):
+        network.FAULTS = (fault,) * len(faults)
+        board = Board()
+        board.air.fail_at = (3,)
+        board.run(3)
+    network.FAULTS = faults
+    told = [line for line in lines if "radio: not enough memory for the radio" in line]
+    equal(len(told), 2)
+
+
+@case
 def status_tells_all_and_no_secret():
     board = Board()
     board.air.add(*HOME)

@@ -1,8 +1,9 @@
 """What `bench` measures: each server as a process of its own under MicroPython, and the browser that asks it.
 
 `NAME_app.py` runs under MicroPython, from .mpy, with the arguments PORT FOLDER PATH MODE: PATH is what it will be asked
-for, and MODE "keep" or "close" what becomes of a connection then; the servers that look at what is asked ignore both.
-On its way it prints lines `NAME BYTES` (see `mark`), the last of them when it listens.
+for, and MODE "keep" or "close" what becomes of a connection then. Limpet has routes beside the first only where PATH is
+one of them (`more.py`), and with MODE "garbage" tells what its heap holds (`garbage.py`). On its way it prints lines
+`NAME BYTES` (see `mark`), the last of them when it listens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from tools import ROOT, mpy
 
@@ -30,9 +32,63 @@ PAGE = "/page.html"
 FILE = "/file.bin"
 SIZES = {PAGE: 4 * 1024, FILE: 256 * 1024}
 
+# What is below /more/ is in `more.py`.
+ASYNC = "/more/async"
+TUPLE = "/more/tuple"
+TEXT = "/more/text"
+POST = "/more/post"
+ONE_OF_MANY = "/more/99/{n}"  # the last of a hundred patterns, with another id each time
+MISSING = "/nothing"
+GARBAGE = "/garbage"
+
+
+class Question(NamedTuple):
+    """What a browser asks for, and what it has to get.
+
+    `path` may have {n}, the number of the request. `body` (bytes) makes it a POST of JSON. The answer is `content`
+    (bytes); None: JSON like API_ANSWER, with `n`, where that is given, or the number of the request.
+    """
+
+    path: str
+    content: bytes | None = None
+    status: int = 200
+    body: bytes | None = None
+    n: int | None = API_ANSWER["n"]
+
+    def is_answered_by(self, body: bytes, number: int) -> bool:
+        """Tell whether this is the body to get by request `number`."""
+        if self.content is not None:
+            return body == self.content
+        return json.loads(body) == {**API_ANSWER, "n": number if self.n is None else self.n}
+
+
+class AnyPage(Question):
+    """One whose answer each server words as it likes, in a few bytes at least."""
+
+    def is_answered_by(self, body: bytes, number: int) -> bool:
+        return len(body) > 5
+
+
+def post_of(size: int) -> Question:
+    """Return the question that sends `size` bytes of JSON, a list of numbers, and is told how many these are."""
+    count = (size - 16) // 4
+    body = b'{"values": [%s]}' % b", ".join(b"%d" % (10 + at % 90) for at in range(count))
+    return Question(POST, body=body.ljust(size), n=count)
+
+
+QUESTIONS = {
+    API: Question(API),
+    ASYNC: Question(ASYNC),
+    TUPLE: Question(TUPLE, status=201),
+    TEXT: Question(TEXT, "<p>grüß Gott".encode()),
+    MISSING: AnyPage(MISSING, status=404),
+    ONE_OF_MANY: Question(ONE_OF_MANY, n=None),
+    GARBAGE: AnyPage(GARBAGE),
+}
+
 # The head of a browser's request, some 400 bytes.
 HEAD = (
-    "GET {path} HTTP/1.1\r\n"
+    "{method} {path} HTTP/1.1\r\n"
     "Host: 192.168.4.1\r\n"
     "Connection: {connection}\r\n"
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
@@ -41,7 +97,6 @@ HEAD = (
     "Accept-Encoding: gzip, deflate\r\n"
     "Accept-Language: en-GB,en;q=0.9\r\n"
     "Cookie: session=4d1a6f0a9b3c\r\n"
-    "\r\n"
 )
 
 # Under valgrind everything takes fifty times as long.
@@ -150,18 +205,19 @@ class Server:
 
 
 class Browser:
-    """Asks a server for one thing again and again, one after the other, and checks all of every answer.
+    """Asks a server one Question again and again, one after the other, and checks all of every answer.
 
-    `content` is the bytes to get for `path`, None for the JSON endpoint. `connections` counts those it has made.
+    `connections` counts those it has made, `body` is what the last answer had.
     """
 
-    def __init__(self, port: int, path: str, content: bytes | None, keep_alive: bool, timeout_s: float = TIMEOUT_S):
+    def __init__(self, port: int, question: Question, keep_alive: bool, timeout_s: float = TIMEOUT_S):
         self.address = (HOST, port)
-        self.content = content
+        self.question = question
         self.keep_alive = keep_alive
         self.timeout_s = timeout_s
         self.connections = 0
-        self.request = HEAD.format(path=path, connection="keep-alive" if keep_alive else "close").encode()
+        self.body = b""
+        self._asked = 0
         self._sock = None
 
     def ask(self, times: int) -> None:
@@ -179,25 +235,37 @@ class Browser:
             self._sock.close()
             self._sock = None
 
-    def _connect(self):
-        """Connect and send the first request, in one call where the system can.
+    def request(self) -> bytes:
+        """Return the next request."""
+        body = self.question.body
+        path = self.question.path.replace("{n}", str(self._asked))
+        connection = "keep-alive" if self.keep_alive else "close"
+        head = HEAD.format(method="GET" if body is None else "POST", path=path, connection=connection)
+        if body is not None:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        return f"{head}\r\n".encode() + (body or b"")
+
+    def _send(self, request):
+        """Send a request. A new connection takes it along in one call where the system can.
 
         So it is there when the server accepts. Else it is a matter of luck whether a server looks for it in vain first.
         """
+        if self._sock:
+            self._sock.sendall(request)
+            return
         self._sock = socket.socket()
         self.connections += 1
+        sent = 0
         try:
-            self._sock.sendto(self.request, socket.MSG_FASTOPEN, self.address)
+            sent = self._sock.sendto(request, socket.MSG_FASTOPEN, self.address)
         except (AttributeError, OSError):
             self._sock.connect(self.address)
-            self._sock.sendall(self.request)
+        self._sock.sendall(request[sent:])
         self._sock.settimeout(self.timeout_s)
 
     def _ask(self):
-        if self._sock is None:
-            self._connect()
-        else:
-            self._sock.sendall(self.request)
+        self._asked += 1
+        self._send(self.request())
         data = bytearray()
         while b"\r\n\r\n" not in data:
             piece = self._sock.recv(RECEIVE_BYTES)
@@ -205,7 +273,7 @@ class Browser:
                 raise Failed("the connection ended before the answer")
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
-        if not re.match(rb"HTTP/1.[01] 200 ", head):
+        if not re.match(rb"HTTP/1.[01] %d " % self.question.status, head):
             raise Failed(f"not an answer to expect: {bytes(head)!r}")
         closes = head.startswith(b"HTTP/1.0") or re.search(rb"\r\n(?i:connection): *close", head)
         field = re.search(rb"\r\n(?i:content-length): *([0-9]+)", head)
@@ -218,8 +286,8 @@ class Browser:
             if not piece:
                 break
             body += piece
-        wrong = json.loads(body) != API_ANSWER if self.content is None else body != self.content
-        if wrong or length not in (None, len(body)):
+        if not self.question.is_answered_by(body, self._asked) or length not in (None, len(body)):
             raise Failed(f"a wrong body of {len(body)} bytes: {bytes(body[:80])!r}")
+        self.body = bytes(body)
         if closes or not self.keep_alive:
             self.close()

@@ -1,4 +1,4 @@
-"""Limpet with one JSON endpoint and a folder of files: PORT FOLDER PATH MODE [CONNECTIONS]."""
+"""Limpet with one JSON endpoint, or what else PATH asks for, and files: PORT FOLDER PATH MODE [CONNECTIONS]."""
 
 import sys
 
@@ -20,6 +20,14 @@ def status(request):
     return {"ok": True, "n": 1}
 
 
+if sys.argv[3].startswith("/more/"):
+    import more
+
+    more.attach(app, sys.argv[3])
+if sys.argv[4] == "garbage":
+    import garbage
+
+    garbage.attach(app)
 app.static("/", sys.argv[2])
 app.limits.connections = int(sys.argv[5]) if len(sys.argv) > 5 else CONNECTIONS
 mark("app")

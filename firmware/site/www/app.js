@@ -20,19 +20,21 @@ export function make(tag, properties = {}, ...children) {
 
 export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
+export const SILENT = "The board does not answer.";
+
 // Returns JSON or text; throws {status, message, fields}, with status 0 for no answer.
-export async function call(method, path, body) {
+export async function call(method, path, body, patienceMs = PATIENCE_MS) {
   for (let tries = 1; ; tries += 1) {
     let response, content;
     try {
       const headers = { Accept: "application/json" };
       if (body) headers["Content-Type"] = "application/json";
-      const signal = AbortSignal.timeout(PATIENCE_MS);
+      const signal = AbortSignal.timeout(patienceMs);
       response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
       content = await response.text();
       if (content && /json$/.test(response.headers.get("Content-Type"))) content = JSON.parse(content);
     } catch {
-      throw { status: 0, message: "The board does not answer.", fields: {} };
+      throw { status: 0, message: SILENT, fields: {} };
     }
     if (response.ok) return content;
     if (/429|503/.test(response.status) && method !== "POST" && tries < BUSY_TRIES) {
@@ -46,9 +48,9 @@ export async function call(method, path, body) {
 export function problem(status, content) {
   const { detail, reason, fields = {} } = content.error || {};
   const isOut = status === 401 && /^Log in/.test(detail);
-  if (isOut && shown === "settings") enter();
-  const message = isOut ? "Log in first, under Settings." : detail || reason || `The board answered ${status}.`;
-  return { status, message, fields };
+  if (isOut) setAccess("out");
+  const message = isOut ? "Log in first: at the top." : detail || reason || `The board answered ${status}.`;
+  return { status, message, fields, isOut };
 }
 
 export function notice(text = "") { show("notice", text); }
@@ -63,6 +65,71 @@ export async function attempt(act) {
     notice(error.message);
   }
 }
+
+// -- who may
+
+const KEYS = { out: "Log in", in: "Log out", open: "No password", unset: "No password" };
+const WHY = { out: "Log in to change this.", unset: "Set a password to change this." };
+// Who has never logged in here is nobody to the board: to ask it would take some of its memory.
+const FLAG = `logged in at ${location.pathname}`;
+
+// "out": a log-in is needed; "in"; "open": there is no password, and none is needed; "unset": it has to be set first.
+export let access = null;
+let isKnown;
+const known = new Promise((resolve) => { isKnown = resolve; });
+let isPasswordSet = null;
+
+function setAccess(state) {
+  access = document.body.dataset.access = state;
+  show("key-text", KEYS[state]);
+  for (const part of document.querySelectorAll(".why")) part.textContent = WHY[state] || "";
+  control();
+  isKnown();
+}
+
+const isLocked = () => access in WHY;
+const control = () => { at("led").disabled = at("pins").disabled = !live || isLocked(); };
+
+async function readAccess(isSet) {
+  isPasswordSet = isSet;
+  if (isSet && !localStorage[FLAG]) return setAccess("out");
+  try {
+    const { user } = await call("GET", "api/session");
+    const wasLocked = isLocked();
+    setAccess(user ? isSet ? "in" : "open" : isSet ? "out" : "unset");
+    if (wasLocked && !isLocked()) enter(); // by another tab
+  } catch {
+    isPasswordSet = null; // the next status asks again
+  }
+}
+
+// Somebody has logged in; `isAgain`: as `enter` has it.
+export async function arrive(isAgain = true) {
+  localStorage[FLAG] = 1;
+  isPasswordSet = true;
+  setAccess("in");
+  connectAt = 0;
+  await readStatus();
+  await enter(isAgain);
+  if (document.activeElement === document.body) at(`h-${shown}`).focus();
+}
+
+async function logOut() {
+  await call("POST", "api/logout");
+  delete localStorage[FLAG];
+  location.reload(); // what was shown is for nobody else
+}
+
+export const why = () => make("p", { className: "quiet why" }, WHY[access] || "");
+
+const useKey = () => attempt(async () => {
+  if (access === "out") return (await load("account")).logIn();
+  if (access === "in") return logOut();
+  location.hash = "#/settings";
+});
+
+at("key").onclick = useKey;
+addEventListener("storage", () => { statusAt = 0; isPasswordSet = null; });
 
 export function size(bytes) {
   let unit = 0;
@@ -81,18 +148,32 @@ export function duration(seconds) {
 // -- charts
 
 const SPAN_S = 120;
+const EDGE = 97; // of 100: where the newest stands
 const LEAST_SPAN_S = 20;
 
-class Chart {
+export class Chart {
   // `least`: what the height shows, of the unit; `scale`: of what comes.
   constructor(id, unit, digits, least, scale = 1) {
     this.element = at(id);
+    this.plot = this.element.querySelector(".plot") || this.build();
+    this.plot.onpointermove = ({ offsetX }) => { this.pointed = offsetX / this.plot.clientWidth * 100; this.draw(); };
+    this.plot.onpointerleave = () => { this.pointed = null; this.draw(); };
     this.text = (value) => value.toFixed(digits);
-    Object.assign(this, { unit: unit && ` ${unit}`, points: [], least, scale });
+    Object.assign(this, { unit: unit && ` ${unit}`, points: [], least, scale, pointed: null });
+  }
+
+  // Around the picture: what its height and its width stand for.
+  build() {
+    const svg = this.element.querySelector("svg");
+    const plot = make("div", { className: "plot" }, ...["high", "low", "ago", "now"].map((className) => make("span", { className })));
+    svg.replaceWith(plot);
+    plot.prepend(svg);
+    return plot;
   }
 
   add(second, value) {
     if (typeof value !== "number") return;
+    this.element.hidden = false;
     const newest = this.points.at(-1);
     if (newest && second < newest[0]) this.points = [];
     this.points.push([second, value * this.scale]);
@@ -101,27 +182,32 @@ class Chart {
 
   draw() {
     if (!this.points.length) return;
-    const [last, value] = this.points.at(-1);
+    const last = this.points.at(-1)[0];
     const values = this.points.map((point) => point[1]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const span = Math.max(high - low, this.least);
     const bottom = Math.max((low + high - span) / 2, Math.min(0, low));
     const seconds = Math.max(last - this.points[0][0], LEAST_SPAN_S);
-    const place = ([second, y]) =>
-      `${(97 - (last - second) * 97 / seconds).toFixed(1)} ${(36 - (y - bottom) * 32 / span).toFixed(1)}`;
+    const x = (second) => EDGE - (last - second) * EDGE / seconds;
+    const place = ([second, y]) => `${x(second).toFixed(1)} ${(36 - (y - bottom) * 32 / span).toFixed(1)}`;
+    // What is told is the newest, or what the pointer is nearest to.
+    const far = ([second]) => Math.abs(x(second) - (this.pointed ?? EDGE));
+    const told = this.points.reduce((best, point) => far(point) <= far(best) ? point : best);
     const line = this.points.map(place).join("L");
     const [area, curve, dot] = this.element.querySelectorAll("path");
     area.setAttribute("d", `M${line}V40H${line.split(" ")[0]}z`);
     curve.setAttribute("d", `M${line}`);
-    dot.setAttribute("d", `M${place([last, value])}h0`);
+    dot.setAttribute("d", `M${place(told)}h0`);
     const range = `${this.text(low)} to ${this.text(high)}${this.unit}`;
-    this.element.querySelector(".value").textContent = this.text(value) + this.unit;
-    this.element.querySelector(".range").textContent = range;
+    this.element.querySelector(".value").textContent = this.text(told[1]) + this.unit;
+    this.element.querySelector(".range").textContent = this.pointed === null ? range : `${last - told[0]} s before`;
+    const axes = [this.text(bottom + span), this.text(bottom), `${Math.round(seconds)} s ago`, "now"];
+    axes.forEach((text, i) => { this.plot.children[i + 1].textContent = text; });
     this.element.querySelector("svg").setAttribute("aria-label", `In the last two minutes: ${range}`);
   }
 }
 
-const charts = {
+export const charts = {
   rate: new Chart("rate", "", 1, 2),
   temperature_c: new Chart("temperature", "°C", 1, 1),
   heap_free: new Chart("heap", "KiB", 0, 8, 1 / 1024),
@@ -149,29 +235,45 @@ function showReading(reading) {
   count(second, reading.requests);
   show("requests", reading.requests);
   show("uptime", duration(second));
+  hasReading = true;
+  reveal();
   showLED(reading.led);
   showPins(reading.pins, reading.pins_version);
+  showSensors(second, reading.sensors);
   if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; draw(); });
 }
 
 let drawing = 0;
+let hasReading = false;
+let startedAt = 0; // the board, by this clock
 
-const NONE = { heap_free: "Only on MicroPython", idf_free: "Only on an ESP32", rssi_dbm: "No Wi-Fi here" };
+// What the board does not have takes no card: so none is shown before that is known.
+function reveal() {
+  if (hasReading && startedAt) at("dashboard").classList.remove("loading");
+}
+
+// Returns when it was so many seconds behind the board's start.
+export const timeOf = (second) => new Date(startedAt + second * 1000);
 
 function showStatus(status) {
   const { firmware, python, boot, wifi, connections } = status;
+  startedAt = Date.now() - status.uptime_s * 1000;
+  at("lamp").hidden = !status.led;
+  reveal();
+  if (status.password_set !== isPasswordSet) readAccess(status.password_set);
   hostname = wifi && wifi.hostname || status.hostname || firmware.name;
   show("name", hostname);
-  show("about", `${firmware.name} ${firmware.version} · ${python.implementation} ${python.version} · ${status.board}`);
+  const without = (status.left_out || []).map((guard) => ` · no ${guard}`).join("");
+  show("about", `${firmware.name} ${firmware.version} · ${python.implementation} ${python.version} · ${status.board}${without}`);
   show("address", wifi && wifi.address || location.hostname);
   show("network", wifi ? wifi.ssid || wifi.state : "this computer's");
   const crash = boot.last_crash ? `; last crash: ${boot.last_crash}` : "";
   show("boot", `${boot.reset_cause}${boot.safe_mode ? ", safe mode" : ""}${crash}`);
   show("open", `${connections.open} of ${connections.limit}`);
   for (const name of ["refused", "timeouts", "lost", "errors"]) show(name, connections[name]);
-  for (const [id, text] of Object.entries(NONE)) {
-    if (!charts[id].points.length) charts[id].element.querySelector(".range").textContent = text;
-  }
+  const { error, has_page } = status.project || {};
+  show("broken", error ? `The project does not start: ${error}` : "");
+  if (has_page) at("name").replaceChildren(make("a", { href: "../" }, hostname));
   nameTab();
   draw();
 }
@@ -182,7 +284,13 @@ async function showPins(values, version) {
   at("pins").hidden = !values;
   try {
     if (values) await (await import("./pins.js")).showValues(values, version);
-  } catch {} // refused for the moment: the next reading asks again
+  } catch {} // the next reading asks again
+}
+
+async function showSensors(second, values) {
+  try {
+    if (values) await (await import("./project.js")).showSensors(second, values);
+  } catch {} // here, too
 }
 
 let switching = 0;
@@ -209,16 +317,17 @@ at("led").addEventListener("click", async () => {
 
 // -- live: events, or polls where there is no place for a listener
 
-const TURN_MS = 1000;
-const STALE_MS = 4000; // a reading comes every second
+const TURN_MS = 500;
+const LATE_MS = 2000; // a reading comes every second
+const STALE_MS = 4000;
 const AGAIN_MS = 2000; // between attempts to connect
 const FULL_MS = 10000; // where all places are taken
 const STATUS_MS = 10000; // what readings do not tell
-const REPLAY_MS = 700; // sooner is old
+const REPLAY_MS = 700;
 
 const me = Math.random();
-// One tab of a browser listens, and tells the others.
-const channel = new BroadcastChannel("limpet");
+// One tab of a browser listens, and tells the others that show this board.
+const channel = new BroadcastChannel(location.pathname);
 
 let source = null;
 let latest = null;
@@ -226,14 +335,16 @@ let last = 0; // the number of the newest reading
 let newest = -1; // and its second
 let seen = 0; // when the board was last heard
 let heard = 0; // and another tab
-let connectAt = 0;
+let connectAt = 0; // when to listen, or when the source was heard
 let statusAt = 0;
 let isFull = false;
 let live = null;
+let late = null;
 
 function take(number, reading) {
   seen = Date.now();
-  if (reading.uptime_s < newest - 2) last = 0; // the board started anew
+  // The board started anew: within one life both grow.
+  if (reading.uptime_s < newest - 2 || (number < last && reading.uptime_s > newest)) last = 0;
   if (number <= last) return;
   last = number;
   newest = reading.uptime_s;
@@ -257,73 +368,88 @@ function stop() {
 }
 
 function listen() {
-  const began = Date.now();
+  const began = connectAt = Date.now();
   const mine = source = new EventSource(`api/events?since=${last}`);
   mine.onmessage = (event) => {
     const number = Number(event.lastEventId);
     const reading = JSON.parse(event.data);
     isFull = false;
     take(number, reading);
+    connectAt = seen;
     latest = { me, number, reading };
     if (seen - began > REPLAY_MS) channel.postMessage(latest);
-    if (!live) turn();
+    if (!live || late) turn();
   };
   mine.onerror = () => {
     mine.close();
     if (source !== mine) return;
     source = null;
+    isFull = false;
     connectAt = Date.now() + AGAIN_MS;
     poll(true);
   };
 }
 
-// Asks for what is new; `isRefused`: the board would not send it by itself.
+// Asks for what is new; `isRefused`: the board does not send it.
 async function poll(isRefused = isFull) {
   try {
-    const response = await fetch(`api/readings?since=${last}`, { signal: AbortSignal.timeout(STALE_MS) });
-    if (response.ok) {
-      seen = Date.now();
-      if (isRefused && !isFull) connectAt = seen + FULL_MS;
-      isFull = isRefused;
-      const { last: number, values } = response.status === 200 ? await response.json() : { last, values: [] };
-      values.forEach((reading, i) => take(number - values.length + i + 1, reading));
-    } else isFull = false;
+    const headers = { Accept: "application/json" }; // else a 401 opens the browser's own window
+    const response = await fetch(`api/readings?since=${last}`, { headers, signal: AbortSignal.timeout(STALE_MS) });
+    if (response.status === 401) seen = Date.now(); // it is there
+    if (!response.ok) throw response;
+    seen = Date.now();
+    if (isRefused && !isFull) connectAt = seen + FULL_MS;
+    isFull = isRefused;
+    const { last: number, values } = response.status === 200 ? await response.json() : { last, values: [] };
+    values.forEach((reading, i) => take(number - values.length + i + 1, reading));
   } catch {
     isFull = false;
   }
   turn();
 }
 
-async function readStatus() {
+export async function readStatus() {
   statusAt = Date.now() + STATUS_MS;
   try {
     showStatus(await call("GET", "api/status"));
     seen = Date.now();
-  } catch {} // what is stale says so
+    gate(at("dashboard"), false);
+  } catch ({ isOut }) {
+    if (isOut) {
+      gate(at("dashboard"), true);
+      at("dashboard").classList.remove("loading");
+    }
+  }
 }
 
 function turn() {
   const now = Date.now();
   const isLive = now - seen < STALE_MS;
+  const isLate = isLive && now - seen > LATE_MS;
+  if (isLive && isLate !== late) {
+    late = isLate;
+    show("link", isLate ? "waiting" : "live");
+    document.body.className = isLate ? "" : "live";
+  }
   if (isLive !== live && (isLive || now - began > STALE_MS)) {
-    const since = seen ? ` since ${new Date(seen).toLocaleTimeString()}` : "";
-    show("link", isLive ? "live" : `no answer${since}`);
-    document.body.className = isLive ? "live" : "stale";
-    at("led").disabled = at("pins").disabled = !isLive;
-    if (isLive && live === false) {
+    if (!isLive) {
+      late = null;
+      show("link", `no answer${seen ? ` since ${new Date(seen).toLocaleTimeString()}` : ""}`);
+      document.body.className = "stale";
+    }
+    const isBack = isLive && live === false;
+    live = isLive;
+    control();
+    if (isBack) {
       statusAt = 0;
       enter(true);
     }
-    live = isLive;
   }
   if (document.hidden) return stop(); // places are few
   if (isLive && now >= statusAt) readStatus();
-  if (source && now - seen > 2 * STALE_MS && now - connectAt > 2 * STALE_MS) stop();
-  if (source || now - heard < AGAIN_MS) return;
-  if (now >= connectAt) {
-    connectAt = now;
-    listen();
-  } else if (isFull && now - seen > AGAIN_MS / 2) poll();
+  if (source && now - connectAt > STALE_MS) return source.onerror(); // held back by a proxy
+  if (isFull && now - seen > AGAIN_MS / 2) poll();
+  if (!source && now - heard >= AGAIN_MS && now >= connectAt) listen();
 }
 
 let shown = null;
@@ -335,10 +461,44 @@ function nameTab() {
   document.title = `${link.textContent} · ${hostname}`;
 }
 
+// `isOut`: in place of what a section has it tells what that takes.
+function gate(section, isOut) {
+  section.querySelector(".gate")?.remove();
+  section.classList.toggle("locked", isOut);
+  if (!isOut) return;
+  const [text, label] = access === "out" ? ["This takes a log-in.", "Log in"] :
+    ["Until a password is set, this is closed to the network.", "Set a password"];
+  section.append(make("div", { className: "card gate" }, make("p", {}, text), make("button", { type: "button", onclick: useKey }, label)));
+}
+
 // `isAgain`: the board is back; what somebody is typing shall stay.
 async function enter(isAgain) {
-  if (part) await attempt(() => part.enter(at(shown), isAgain));
-  else route();
+  if (!part) return route();
+  const section = at(shown);
+  const { isPrivate, enter } = part;
+  if (isPrivate) await known;
+  let isOut = Boolean(isPrivate) && isLocked() && (access === "out" || section.id === "log");
+  await attempt(async () => {
+    try {
+      if (!isOut) await enter(section, isAgain);
+    } catch (error) {
+      if (!error.isOut) throw error;
+      isOut = true;
+    }
+  });
+  section.classList.remove("loading");
+  gate(section, isOut);
+}
+
+async function load(name) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await import(`./${name}.js`);
+    } catch {
+      if (tries === BUSY_TRIES) throw { message: SILENT };
+      await pause(BUSY_MS * tries);
+    }
+  }
 }
 
 async function route() {
@@ -360,22 +520,19 @@ async function route() {
   part = null;
   if (shown === "dashboard") return draw();
   const name = shown;
+  const section = at(name);
+  section.classList.add("loading");
   try {
-    let loaded;
-    for (let tries = 1; !loaded; tries += 1) {
-      loaded = await import(`./${name}.js`).catch((error) => {
-        if (tries === BUSY_TRIES) throw error;
-        return pause(BUSY_MS * tries);
-      });
-    }
+    const loaded = await load(name);
     if (name !== shown) return;
-    const section = at(name);
     if (section.children.length === 1) loaded.build(section);
     part = loaded;
-  } catch {
+  } catch (error) {
+    section.classList.remove("loading");
+    if (error instanceof Error) throw error;
     if (name !== shown) return;
     shown = null;
-    return notice("The board does not answer.");
+    return notice(error.message);
   }
   enter();
 }
@@ -395,4 +552,4 @@ poll(false).then(() => {
   turn();
 });
 setInterval(turn, TURN_MS);
-delete sessionStorage.n; // of index.html
+delete sessionStorage.n;

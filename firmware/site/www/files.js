@@ -1,6 +1,6 @@
 // The files on the board.
 
-import { attempt, call, make, problem, show, size } from "./app.js";
+import { attempt, call, make, problem, show, size, why } from "./app.js";
 import { ask } from "./forms.js";
 
 let list, nothing, jobs;
@@ -22,21 +22,21 @@ export function build(section) {
   jobs = make("ul", { "aria-label": "Uploads" });
   nothing = make("p", { className: "quiet", hidden: true }, "No files yet.");
   list = make("ul", { id: "stored", "aria-label": "Files" });
-  section.append(make("div", { className: "card" }, make("h3", {}, "Upload"), drop, jobs),
+  section.append(why(), make("div", { className: "card own" }, make("h3", {}, "Upload"), drop, jobs),
     make("div", { className: "card" }, make("h3", {}, "On the board"), nothing, list,
       make("p", { className: "quiet", id: "free" })));
 }
 
 export async function enter() {
-  const { files, free_bytes: free } = await call("GET", "api/files");
+  const { files, more, free_bytes: free } = await call("GET", "api/files");
   list.replaceChildren(...files.map(item));
   nothing.hidden = files.length > 0;
-  show("free", free === null ? "" : `${size(free)} free`);
+  show("free", [more && "There are more files than the board can list.", free !== null && `${size(free)} free`].filter(Boolean).join(" "));
 }
 
 function item(file) {
   const link = make("a", { href: path(file.name), download: file.name.split("/").pop() }, file.name);
-  const remove = make("button", { className: "plain bad", "aria-label": `Delete ${file.name}` }, "Delete");
+  const remove = make("button", { className: "plain bad own", "aria-label": `Delete ${file.name}` }, "Delete");
   remove.onclick = async () => {
     if (!await ask(`Delete ${file.name}?`)) return;
     await attempt(async () => {

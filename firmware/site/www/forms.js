@@ -16,11 +16,36 @@ export function field(label, { choices, value, ...properties }, hint = "") {
     make("p", { className: "quiet", id: `${id}-hint` }, hint), make("p", { className: "error", id: `${id}-error` }));
 }
 
-// A form that calls act(values, form); what is wrong is shown beside its field, or at the end.
+// A password: what is typed can be looked at.
+export function secret(label, name, autocomplete, hint) {
+  const part = field(label, { name, type: "password", autocomplete }, hint);
+  const input = part.querySelector("input");
+  const eye = make("button", { type: "button", className: "eye plain", "aria-pressed": "false" }, "Show");
+  eye.onclick = () => {
+    const isShown = input.type === "text";
+    input.type = isShown ? "password" : "text";
+    eye.setAttribute("aria-pressed", !isShown);
+  };
+  input.after(eye);
+  return part;
+}
+
+export const card = (title, ...children) => make("div", { className: "card" }, make("h3", {}, title), ...children);
+export const note = (text) => make("p", { className: "quiet" }, text);
+export const plain = (label, onclick) => make("button", { type: "button", className: "plain", onclick }, label);
+
+// What is typed stays while one looks around; who leaves is asked.
+addEventListener("beforeunload", (event) => {
+  if (document.querySelector("#settings .unsaved, #users .unsaved")) event.preventDefault();
+});
+
+// A form that calls act(values, form); what it returns, or is wrong, is shown beside its field, or at the end.
 export function makeForm(children, button, act) {
   const general = make("p", { className: "error", role: "alert" });
   const form = make("form", { noValidate: true }, ...children,
     make("div", { className: "row" }, ...[].concat(typeof button === "string" ? make("button", {}, button) : button)), general);
+  form.addEventListener("input", () => form.classList.add("unsaved"));
+  form.addEventListener("reset", () => form.classList.remove("unsaved"));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = event.submitter || form.querySelector("button");
@@ -28,8 +53,9 @@ export function makeForm(children, button, act) {
     mark(form, {});
     general.textContent = "";
     try {
-      general.textContent = await act(Object.fromEntries(new FormData(form)), form) || "";
+      general.replaceChildren(...[].concat(await act(Object.fromEntries(new FormData(form)), form) || ""));
       general.className = "good";
+      form.classList.remove("unsaved");
     } catch (error) {
       if (error instanceof Error) throw error;
       general.className = "error";
@@ -50,6 +76,7 @@ function mark(form, wrong) {
     input.parentNode.querySelector(".error").textContent = name ? wrong[name] : "";
     input.setAttribute("aria-invalid", Boolean(name));
     left.delete(name);
+    if (name) input.closest("details")?.setAttribute("open", "");
     if (name && !first) first = input;
   }
   if (first) first.focus();

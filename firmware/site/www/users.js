@@ -1,7 +1,7 @@
 // The users.
 
-import { attempt, call, make } from "./app.js";
-import { ask, field, makeForm } from "./forms.js";
+import { attempt, call, make, why } from "./app.js";
+import { ask, card, field, makeForm, note } from "./forms.js";
 
 let list, nobody;
 
@@ -20,8 +20,10 @@ export function build(section) {
   add.id = "add";
   list = make("ul", { id: "list" });
   nobody = make("p", { className: "quiet", hidden: true }, "Nobody yet.");
-  section.append(make("div", { className: "card" }, make("h3", {}, "New user"), add),
-    make("div", { className: "card" }, make("h3", {}, "All users"), nobody, list));
+  const fresh = card("New user", add);
+  fresh.classList.add("own");
+  section.append(note("An example of what an application may keep. The board makes no use of these, and they cannot log in."),
+    why(), fresh, card("All users", nobody, list));
 }
 
 export async function enter() {
@@ -36,8 +38,8 @@ export async function enter() {
 
 function item(user) {
   const element = make("li", { value: user.id });
-  const edit = make("button", { className: "plain", "aria-label": `Edit ${user.name}` }, "Edit");
-  const remove = make("button", { className: "plain bad", "aria-label": `Delete ${user.name}` }, "Delete");
+  const edit = make("button", { className: "plain own", "aria-label": `Edit ${user.name}` }, "Edit");
+  const remove = make("button", { className: "plain bad own", "aria-label": `Delete ${user.name}` }, "Delete");
   const text = make("div", { className: "wide" }, user.name, make("div", { className: "quiet" }, user.email));
   edit.onclick = () => change(element, user);
   remove.onclick = async () => {

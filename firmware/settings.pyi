@@ -1,0 +1,9 @@
+"""The types of firmware/settings.py: settings of a project."""
+
+from typing import Any
+
+schemas: dict[str, dict[str, Any]]
+
+def add(name: str, schema: dict[str, Any]) -> None: ...
+def get(name: str) -> Any: ...
+def change(**values: Any) -> None: ...

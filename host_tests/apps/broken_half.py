@@ -1,0 +1,4 @@
+"""Half of a part: its import fails."""
+
+half = True
+raise ValueError("broken")

@@ -1,0 +1,39 @@
+"""The reactor is in its place in MicroPython's event loop before that waits; requests are served straight from it."""
+
+import json
+
+import pytest
+
+from host_tests.servers import Server
+from host_tests.test_connection import Client
+
+POLLED = "host_tests/apps/polled.py"
+
+
+@pytest.fixture(scope="module", params=["", "app.run", "transport.run", "cached", "cached app.run"])
+def polled(request, micropython):
+    with Server(micropython, *request.param.split(), script=POLLED) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/plain", "/async"])
+def test_slot_is_resumed_straight_from_poll(polled, path):
+    with Client(polled) as client:
+        told = [json.loads(client.ask(f"GET {path}").body) for _ in range(5)]
+    assert told == [{"in_poll": True}] * 5
+
+
+def test_slot_is_resumed_straight_from_poll_for_its_body(polled):
+    with Client(polled) as client:
+        for _ in range(3):
+            client.send(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n")
+            client.send(b"x" * 1000)
+            client.send(b"x" * 1000)
+            assert json.loads(client.read().body) == {"in_poll": True, "size": 2000}
+
+
+def test_handler_that_awaits_goes_on_from_the_loop_and_the_next_request_from_poll(polled):
+    with Client(polled) as client:
+        for _ in range(3):
+            assert json.loads(client.ask("GET /awaiting").body) == {"in_poll": False}
+            assert json.loads(client.ask("GET /plain").body) == {"in_poll": True}

@@ -1,0 +1,29 @@
+"""What `parser` leaves in marks, by the names of its constants, which are not there on MicroPython; a test compares."""
+
+MAX_TARGET = 0
+MAX_FIELDS = 1
+METHOD = 2
+METHOD_END = 3
+TARGET = 4
+PATH_END = 5
+TARGET_END = 6
+METHOD_CODE = 7
+FLAGS = 8
+COUNT = 9
+FIELDS = 10
+MINOR_1 = 1
+ESCAPED = 2
+NOT_ORIGIN = 4
+HOST = 8
+CONTENT_LENGTH = 16
+TRANSFER_ENCODING = 32
+EXPECT = 64
+CLOSE = 128
+KEEP_ALIVE = 256
+UPGRADE = 512
+HEAD = 1024
+CONDITIONAL = 2048
+TOKEN = 1
+VISIBLE = 2
+VALUE = 4
+AUTHORITY = 8
