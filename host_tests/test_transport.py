@@ -37,3 +37,36 @@ def test_handler_that_awaits_goes_on_from_the_loop_and_the_next_request_from_pol
         for _ in range(3):
             assert json.loads(client.ask("GET /awaiting").body) == {"in_poll": False}
             assert json.loads(client.ask("GET /plain").body) == {"in_poll": True}
+
+
+def test_table_of_descriptors_that_is_wide_never_moves(micropython):
+    """What has no descriptor, such as a socket of TLS, is looked for where the table was before it grew."""
+    code = """
+import asyncio
+import io
+
+from firmware.server import transport
+
+POLL = 3
+
+
+class Stream(io.IOBase):
+    def ioctl(self, request, argument):
+        return 0 if request == POLL else -22
+
+
+async def main():
+    reactor = transport.reactor()
+    reactor.widen(30)
+    reactor.poller.register(Stream(), 1)
+    kept = []
+    for fd in range(100, 130):
+        reactor.poller.register(fd, 1)
+        kept.append(bytearray(64))
+    print(len(list(reactor.poller.ipoll(0))))
+
+
+asyncio.run(main())
+"""
+    # None of those descriptors is open, which poll tells; the stream has nothing to tell.
+    assert micropython.run("-c", code).stdout == "30\n"

@@ -78,6 +78,9 @@ class Reactor:
         else:
             loop.remove_writer(sock)
 
+    def widen(self, count):
+        pass
+
     def renew(self):
         pass
 

@@ -40,6 +40,9 @@ _MAX_BACKOFF_SWEEPS = const(8)
 _DRAIN_MS = const(2000)
 _DRAIN_STEP_MS = const(50)
 
+# Descriptors that a server may have beside its clients': what listens, files, a database.
+_MORE_DESCRIPTORS = const(32)
+
 # A clock that shows an earlier year was never set.
 _FIRST_YEAR = const(2024)
 
@@ -97,6 +100,8 @@ class Server:
         self._tls = tls
         self.is_secure = tls is not None
         self.reactor = transport.reactor()
+        if tls:
+            self.reactor.widen(len(self.slots) + _MORE_DESCRIPTORS)
         for slot in self.slots:
             transport.begin(slot, run(slot))
         if redirect_port:

@@ -29,8 +29,6 @@ HOT_MS = 30 if sys.platform == "esp32" else 0
 MAX_CONNECTIONS = 6 if sys.platform == "esp32" else 64
 # TLS handshakes at once: each takes tens of KB, and keeps the ESP32 busy.
 MAX_HANDSHAKES = 1 if sys.platform == "esp32" else 16
-# TLS handshakes at once: each takes tens of KB, and keeps the ESP32 busy.
-MAX_HANDSHAKES = 1 if sys.platform == "esp32" else 16
 # Clients that wait for one of these to end.
 MAX_WAITING = 1 if sys.platform == "esp32" else 8
 # Connections that wait for accept. asyncio's 5 drops the SYNs of a browser's burst; each costs a control block in lwIP.
@@ -140,6 +138,17 @@ if MICROPYTHON:
             except MemoryError:
                 return False
             return True
+
+        def widen(self, count):
+            """Give poll's table room for descriptors up to `count` while nobody waits.
+
+            The unix port moves that table when it grows, and loses what it knows of sockets that have no descriptor of
+            their own, such as those of TLS: it would crash.
+            """
+            if sys.platform != "esp32":
+                for turn in (self.poller.register, self.poller.unregister):
+                    for fd in range(count):
+                        turn(fd)
 
         def renew(self):
             """Make the reserve anew where it was needed; called now and then."""

@@ -1,4 +1,7 @@
-"""The application of `kitchen` behind TLS, its certificate in the data's folder; `redirect=PORT` is the plain port."""
+"""The application of `kitchen` behind TLS, its certificate in the data's folder.
+
+`redirect=PORT` is the plain port; with `files=N` so many files stay open.
+"""
 
 import asyncio
 
@@ -26,6 +29,7 @@ def rows(request):
 
 
 async def main():
+    files = [open("/dev/null") for _ in range(start.number("files") or 0)]  # noqa: SIM115, F841
     start.set_limits(app)
     context = Context(start.option("data"))
     await app.serve(start.option("host"), int(start.option("port")), None, context, start.number("redirect"))
