@@ -195,7 +195,6 @@ budget = Budget()
 
 
 async def later(delay_ms, accepts, size):
-    # Without a delay at the task's first step, before anybody who has the answer can connect.
     if delay_ms:
         await asyncio.sleep(delay_ms / 1000)
     budget.accepts, budget.bytes = accepts, size
@@ -203,7 +202,8 @@ async def later(delay_ms, accepts, size):
 
 @app.get("/budget/<int:accepts>/<int:size>/<int:back_ms>")
 def set_budget(request, accepts, size, back_ms):
-    """From the next turn on accept or not, and have room for `size` bytes a write; all is well after `back_ms`."""
+    """Accept or not, and have room for `size` bytes a write from the next turn on; all is well after `back_ms`."""
+    budget.accepts = accepts > 0
     asyncio.create_task(later(0, accepts > 0, size))
     if back_ms:
         asyncio.create_task(later(back_ms, True, 1 << 20))
