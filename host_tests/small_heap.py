@@ -332,4 +332,4 @@ class Stranger:
         for kind in self.chance.choices(KINDS_OF_STRANGERS, weights, k=count):
             source = f"127.0.1.{self.chance.randrange(1, ADDRESSES)}"
             with contextlib.suppress(WentDown):
-                self.life.ask(kind.method, kind.target, *kind.fields, body=kind.body, source=source)
+                self.life.ask(kind.method, kind.target, *kind.fields, body=kind.body, first=kind.first, source=source)
