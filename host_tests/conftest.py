@@ -17,7 +17,7 @@ import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from host_tests.servers import SOCKET_TIMEOUT_S, Interpreter, Server, cpython
-from tools import ROOT, frozen, interpreters, mpy
+from tools import ROOT, frozen, images, interpreters, mpy
 
 CI = os.environ.get("CI", "false").lower() not in ("", "0", "false")
 
@@ -169,6 +169,14 @@ def pytest_sessionstart(session):
 def frozen_interpreter() -> Interpreter:
     """MicroPython with Limpet frozen into it."""
     return interpreter_named("frozen")
+
+
+@pytest.fixture
+def images_apart(monkeypatch, tmp_path):
+    """The images of a test's own: none is on record, downloaded, made or released."""
+    for name in ("CACHE", "OURS", "RELEASED"):
+        monkeypatch.setattr(images, name, tmp_path / name.lower())
+    monkeypatch.setattr(images, "TABLE", tmp_path / "images.json")
 
 
 @pytest.fixture(scope="module")

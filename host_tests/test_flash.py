@@ -508,12 +508,8 @@ def site(content):
 
 
 @pytest.fixture
-def pinned(monkeypatch, tmp_path):
+def pinned(images_apart):
     """A function that pins an image at an address; the cache is empty."""
-    monkeypatch.setattr(images, "TABLE", tmp_path / "images.json")
-    monkeypatch.setattr(images, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(images, "OURS", tmp_path / "ours")
-    monkeypatch.setattr(images, "RELEASED", tmp_path / "released")
 
     def pin(folder, content, sha256=True):
         digest = hashlib.sha256(content).hexdigest() if sha256 else None

@@ -43,11 +43,8 @@ ANSWERS = {1: BOARD["join"], 2: BOARD["state"], 3: BOARD["about"], 4: BOARD["sca
 
 
 @pytest.fixture
-def made(monkeypatch, tmp_path):
+def made(monkeypatch, tmp_path, images_apart):
     """Images for three chips, packages of npm, and a small tree; a function that makes the folder of the page."""
-    monkeypatch.setattr(images, "OURS", tmp_path / "ours")
-    monkeypatch.setattr(images, "CACHE", tmp_path / "images")
-    monkeypatch.setattr(images, "TABLE", tmp_path / "images.json")
     monkeypatch.setattr(installer, "CACHE", tmp_path / "npm")
     monkeypatch.setattr(memory, "weigh_new", lambda root, chip, tree, force: None)
     monkeypatch.setattr(disk, "files", lambda root, chip, tree, settings: dict(TREE))

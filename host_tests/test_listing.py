@@ -61,10 +61,8 @@ class Site:
 
 
 @pytest.fixture
-def site(monkeypatch, tmp_path):
+def site(images_apart):
     """The site; nothing was fetched from it, and nothing is on record."""
-    monkeypatch.setattr(images, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(images, "TABLE", tmp_path / "images.json")
     images.TABLE.write_text('{"images": []}')
     return Site()
 

@@ -306,6 +306,14 @@ def set_password(page, word="correct horse"):
     page.get_by_role("button", name="Set", exact=True).click()
 
 
+def open_with_password(server, browser):
+    """Return the page with the settings, where a password has just been set."""
+    page = browser.open(f"{server.url}#/settings")
+    set_password(page)
+    expect(page.get_by_label("Old password")).to_be_visible()
+    return page
+
+
 def log_in(page, word="correct horse"):
     page.locator("#key").click()
     dialog = page.get_by_role("dialog", name="Log in")
@@ -880,9 +888,7 @@ def test_log_in_of_one_tab_opens_what_the_other_shows(start_server, browser):
 @pytest.mark.interpreters("amd64")
 def test_log_tells_the_time_though_the_status_took_a_log_in(start_server, browser):
     server = start_server()
-    page = browser.open(f"{server.url}#/settings")
-    set_password(page)
-    expect(page.get_by_label("Old password")).to_be_visible()
+    page = open_with_password(server, browser)
     page.evaluate("""fetch("api/settings", {
       method: "PATCH", body: '{"public": []}', headers: {"Content-Type": "application/json"}})""")
     stranger = browser.open(f"{server.url}#/log", browser.profile())
@@ -915,9 +921,7 @@ def test_password_has_to_be_set_over_the_network(server, browser):
 @pytest.mark.interpreters("amd64")
 def test_session_that_has_ended_is_begun_anew_where_one_is(start_server, browser):
     server = start_server()
-    page = browser.open(f"{server.url}#/settings")
-    set_password(page)
-    expect(page.get_by_label("Old password")).to_be_visible()
+    page = open_with_password(server, browser)
     page.context.clear_cookies()
     page.get_by_label("Host name").fill("attic")
     page.get_by_role("button", name="Save").click()
@@ -950,9 +954,7 @@ def test_board_is_restarted(start_server, browser):
 @pytest.mark.interpreters("amd64")
 def test_tokens_are_made_shown_once_and_deleted(start_server, browser):
     server = start_server()
-    page = browser.open(f"{server.url}#/settings")
-    set_password(page)
-    expect(page.get_by_label("Old password")).to_be_visible()
+    page = open_with_password(server, browser)
     card = page.locator("details.card", has_text="Tokens")
     card.locator("summary").click()
     card.get_by_role("button", name="Make").click()

@@ -22,7 +22,23 @@ async def at(second):
     for _ in range(5):
         await transport.sleep_ms(0)
     return sensors.values()
+
+def watch(name, *seconds):
+    async def main():
+        for second in seconds:
+            print(second, (await at(second))[name])
+
+    transport.run(main())
 """
+
+
+def watched(interpreter, code):
+    return interpreter.run("-c", START + code).stdout
+
+
+def given_up(after_s):
+    said = f"sensor slow: OSError: no reading within {after_s} s\n"
+    return f"log: {said}limpet: {said}"
 
 
 def test_sensor_is_read_as_often_as_it_says(interpreter):
@@ -35,13 +51,9 @@ def read():
 
 sensors.add("soil", "%", read, every_s=10)
 
-async def main():
-    for second in (0, 1, 9, 10, 19, 35, 36):
-        print((await at(second))["soil"])
-
-transport.run(main())
+watch("soil", 0, 1, 9, 10, 19, 35, 36)
 """
-    assert interpreter.run("-c", START + code).stdout == "1\n1\n1\n2\n2\n3\n3\n"
+    assert watched(interpreter, code) == "0 1\n1 1\n9 1\n10 2\n19 2\n35 3\n36 3\n"
 
 
 def test_reading_that_does_not_end_is_given_up_and_begun_anew(interpreter):
@@ -56,16 +68,11 @@ async def read():
 
 sensors.add("slow", "%", read, every_s=5)
 
-async def main():
-    for second in (0, 5, 14, 19, 20, 25, 34, 35, 36):
-        print(second, (await at(second))["slow"])
-
-transport.run(main())
+watch("slow", 0, 5, 14, 19, 20, 25, 34, 35, 36)
 """
-    said = "log: sensor slow: OSError: no reading within 15 s\nlimpet: sensor slow: OSError: no reading within 15 s\n"
-    told = interpreter.run("-c", START + code).stdout
     # The one begun at 5 s is given up at 20 s; the next is begun at once, and is given up in its turn, without a word.
-    assert told == f"0 1\n5 1\n14 1\n19 1\n{said}20 None\n25 None\n34 None\n35 None\n36 4\n"
+    told = f"0 1\n5 1\n14 1\n19 1\n{given_up(15)}20 None\n25 None\n34 None\n35 None\n36 4\n"
+    assert watched(interpreter, code) == told
 
 
 def test_what_comes_after_it_was_given_up_counts_no_more(interpreter):
@@ -83,14 +90,9 @@ async def read():
 
 sensors.add("slow", "%", read)
 
-async def main():
-    for second in (0, 9, 10, 11):
-        print(second, (await at(second))["slow"])
-
-transport.run(main())
+watch("slow", 0, 9, 10, 11)
 """
-    said = "log: sensor slow: OSError: no reading within 10 s\nlimpet: sensor slow: OSError: no reading within 10 s\n"
-    assert interpreter.run("-c", START + code).stdout == f"0 None\n9 None\n{said}10 None\n11 None\n"
+    assert watched(interpreter, code) == f"0 None\n9 None\n{given_up(10)}10 None\n11 None\n"
 
 
 def test_failure_after_it_was_given_up_counts_no_more(interpreter):
@@ -110,11 +112,6 @@ async def read():
 
 sensors.add("slow", "%", read)
 
-async def main():
-    for second in (0, 10, 11, 12):
-        print(second, (await at(second))["slow"])
-
-transport.run(main())
+watch("slow", 0, 10, 11, 12)
 """
-    said = "log: sensor slow: OSError: no reading within 10 s\nlimpet: sensor slow: OSError: no reading within 10 s\n"
-    assert interpreter.run("-c", START + code).stdout == f"0 None\n{said}10 None\n11 2\n12 3\n"
+    assert watched(interpreter, code) == f"0 None\n{given_up(10)}10 None\n11 2\n12 3\n"

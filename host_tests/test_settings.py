@@ -509,4 +509,4 @@ for count in range(30):
     assert start().current["hostname"] == "n%d" % old
 print(raised)
 """
-    assert 4 < int(interpreter.run("-c", FLASH + code).stdout.splitlines()[-1]) < 30
+    assert 4 < int(interpreter.run("-c", FLASH + code).stdout.splitlines()[-1]) < 14
