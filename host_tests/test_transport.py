@@ -70,3 +70,34 @@ asyncio.run(main())
 """
     # None of those descriptors is open, which poll tells; the stream has nothing to tell.
     assert micropython.run("-c", code).stdout == "30\n"
+
+
+def test_task_without_memory_to_wait_is_not_said_to_wait(micropython):
+    """Who is told so would wake it, and a task that is put into the loop's queue twice damages the queue."""
+    code = """
+import asyncio
+import micropython
+
+from firmware.server import transport
+
+
+class Waiter:
+    def __init__(self):
+        self.parked = None
+
+
+async def main():
+    waiter = Waiter()
+    micropython.heap_lock()
+    try:
+        await transport.park(waiter)
+    except MemoryError:
+        pass
+    finally:
+        micropython.heap_unlock()
+    print(waiter.parked)
+
+
+asyncio.run(main())
+"""
+    assert micropython.run("-c", code).stdout == "None\n"

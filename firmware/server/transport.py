@@ -93,8 +93,9 @@ if MICROPYTHON:
     # What poll needs for one more socket, its own tables included.
     _RESERVE_BYTES = 512
 
-    # `await _ONCE` suspends a task once, without an object of its own.
+    # What suspends a task once.
     _ONCE = (None,)
+    _iter = iter
 
     def reactor():
         """Return the loop's Reactor; it is put into its place where it is not there yet."""
@@ -140,10 +141,9 @@ if MICROPYTHON:
             return True
 
         def widen(self, count):
-            """Give poll's table room for descriptors up to `count` while nobody waits.
+            """Give poll's table room for so many descriptors.
 
-            The unix port moves that table when it grows, and loses what it knows of sockets that have no descriptor of
-            their own, such as those of TLS: it would crash.
+            The unix port moves that table when it grows, and crashes over a socket of TLS, which has no descriptor.
             """
             if sys.platform != "esp32":
                 for turn in (self.poller.register, self.poller.unregister):
@@ -246,11 +246,13 @@ if MICROPYTHON:
 
     def park(waiter):
         """Return what to await until `ready`, `wake` or a cancellation; a task of a handler may wait, too."""
+        # It takes memory, which `await` would ask for once somebody may wake a task that does not wait.
+        once = _iter(_ONCE)
         task = core.cur_task
         # `Task.cancel` calls `remove` of this.
         task.data = waiter
         waiter.parked = task
-        return _ONCE
+        return once
 
     def is_parked(waiter):
         """Tell whether it waits."""
@@ -352,25 +354,4 @@ if MICROPYTHON:
                 error = thrown
 
 else:
-    from firmware.server.cpython import (  # noqa: F401 - for the others to import
-        PENDING,
-        Reactor,
-        accept,
-        address_of,
-        begin,
-        dump_json,
-        forgive,
-        is_parked,
-        is_pending,
-        new_text,
-        park,
-        print_exception,
-        reactor,
-        ready,
-        run,
-        settled,
-        sleep_ms,
-        take_json,
-        ticks_ms,
-        wake,
-    )
+    from firmware.server.cpython import *  # noqa: F403 - all of the above, for the others to import
