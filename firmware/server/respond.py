@@ -298,7 +298,7 @@ async def send_file(slot, used, file, left):
     has_waited = False
     while left:
         take = min(left, OUT_BYTES - used)
-        part = view[: used + take]
+        part = view if used + take == OUT_BYTES else view[: used + take]
         if file.readinto(part[used:] if used else part) != take:
             raise OSError("the file became shorter")
         sent = slot.write(part)
