@@ -64,7 +64,7 @@ class Session:
         self._packet = bytearray()
 
     def take(self, byte):
-        """Take a byte; return whether it was the last one of a command. Raises KeyboardInterrupt for Ctrl-C."""
+        """Take a byte; return whether it was the last one of a sound command. Raises KeyboardInterrupt for Ctrl-C."""
         packet = self._packet
         at = len(packet)
         if at < len(_HEAD) and byte != _HEAD[at]:
@@ -105,7 +105,7 @@ class Session:
             self._answer(_SCAN)  # there are no more
         else:
             self._send(_ERROR, bytes((_UNKNOWN,)))
-        return True
+        return is_whole
 
     def _join(self, argument):
         try:
