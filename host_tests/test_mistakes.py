@@ -22,6 +22,7 @@ ROWS = [
     ("@app.get('/a')\ndef b(request): pass", "ValueError: twice: GET /a"),
     ("app.route('/a', methods='GET')(a)", "ValueError: twice: GET /a"),
     ("Response('', 1000)", "ValueError: not a status: 1000; a status is a number from 200 to 599"),
+    ("Response('', 200, 'text/plain')", "ValueError: headers are a dict, not 'text/plain'; a handler returns a body, "),
     ("for path in '/b/<x>', '/b/<y>': app.get(path)(a)", "ValueError: twice: GET /b/<y>"),
     ("app.limits.connection = 3", "ValueError: no such limit: connection"),
     ("app.static('/', 'nowhere')", "ValueError: no such folder: nowhere, in "),

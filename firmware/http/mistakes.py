@@ -10,6 +10,7 @@ _RESULT = "a handler returns a body, (body, status), (body, headers), (body, sta
 
 _SAID = {
     "status": "not a status: %r; {}, and {}".format(_STATUS, _RESULT),
+    "headers": "headers are a dict, not %r; {}".format(_RESULT),
     "own": "the server sets it: %s",
     "field": "not a header field: %r",
     "route": "a route starts with a slash: %s",

@@ -56,6 +56,8 @@ class Response:
         if status != 200:
             self.status = checked_status(status)
         if headers:
+            if not isinstance(headers, dict):
+                raise mistake("headers", headers)
             self.headers = headers
         if content_type is not None:
             self.content_type = content_type
