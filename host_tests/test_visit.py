@@ -65,7 +65,7 @@ class Visitor:
             if answer.status_code != 503 or status == 503:
                 break
             self.refused += 1
-            time.sleep(min(1, float(answer.headers["retry-after"])))
+            time.sleep(min(1, float(answer.headers.get("retry-after", 1))))
         assert answer.status_code == status, (method, path, answer.status_code, answer.text[:300])
         return answer
 
