@@ -116,6 +116,27 @@ def test_step_that_fails_keeps_none_from_being_tried(monkeypatch, lab_of, tmp_pa
     assert "with the form .github/ISSUE_TEMPLATE/board.yml" in capsys.readouterr().out
 
 
+def test_ctrl_c_ends_the_list_and_leaves_the_report(monkeypatch, lab_of, tmp_path):
+    def work(lab):
+        """Work."""
+        return {"ms": 3}
+
+    def stop(lab):
+        """Wait for somebody who has no patience."""
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab, "STEPS", {"one": work, "two": stop, "three": work})
+    file = tmp_path / "lab.md"
+    assert lab.main(["--host", "10.0.0.2", "--out", str(file)]) == 0
+    assert "1 steps passed, 0 failed, 2 were not tried." in file.read_text()
+    told = json.loads((tmp_path / "lab.json").read_text())
+    assert [(step["result"], step["why"]) for step in told["steps"]] == [
+        ("passed", ""),
+        ("not tried", "stopped"),
+        ("not tried", "stopped"),
+    ]
+
+
 @pytest.mark.parametrize(
     "words", [["--out", "nowhere/lab.md"], ["--out", "lab.json"], ["--out", "."], ["--requests", "0"]]
 )

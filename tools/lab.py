@@ -41,8 +41,12 @@ class Outcome(NamedTuple):
 
 
 def run(lab: Lab) -> Iterator[Outcome]:
-    """Take each step and yield how it went; what fails keeps none of the others from being tried."""
+    """Take each step and yield how it went; what fails keeps none of the others from being tried, Ctrl-C does."""
+    is_stopped = False
     for name, step in STEPS.items():
+        if is_stopped:
+            yield Outcome(name, NOT_TRIED, "stopped", {}, 0)
+            continue
         console.note(f"{name}: {step.__doc__}")
         begun = time.monotonic()
         result, why, figures = PASSED, "", {}
@@ -50,6 +54,8 @@ def run(lab: Lab) -> Iterator[Outcome]:
             figures = step(lab)
         except Skipped as skipped:
             result, why = NOT_TRIED, str(skipped)
+        except KeyboardInterrupt:  # what is known by then is told all the same
+            result, why, is_stopped = NOT_TRIED, "stopped", True
         except (Exception, SystemExit) as error:  # a report that tells it is worth more than none
             result, why = FAILED, f"{error}" if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
         yield Outcome(name, result, why[:SHOWN_CHARACTERS], figures, round(time.monotonic() - begun, 1))
