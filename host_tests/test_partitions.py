@@ -62,9 +62,10 @@ def test_table_that_was_made_is_read_again():
         partitions.read(bytes(damaged), 0)
 
 
-def test_small_flash_has_no_room_for_two_slots():
-    with pytest.raises(Failure, match="need 4 MB of flash; this board has 524,288 bytes"):
-        partitions.two_slots(MB // 2)
+@pytest.mark.parametrize("size", [MB // 2, 2 * MB])
+def test_small_flash_has_no_room_for_two_slots(size):
+    with pytest.raises(Failure, match=f"need 4 MB of flash; this board has {size:,} bytes"):
+        partitions.two_slots(size)
 
 
 def test_app_is_the_factorys_else_the_first():

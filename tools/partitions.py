@@ -40,6 +40,8 @@ FIRST_SLOT = 0x10000
 # files takes 800 KB). On 4 MB each slot has 0x1B0000 then, of which MicroPython 1.29 for the ESP32 leaves 40 KB, and an
 # image of one's own some 160.
 FILES_BYTES = 0x90000
+# With less there is no MicroPython for the ESP32 that fits twice.
+LEAST_FLASH_BYTES = 0x400000
 # No MicroPython is larger than this. What a larger flash has more is for files.
 LARGEST_SLOT = 0x280000
 
@@ -88,9 +90,9 @@ def two_slots(flash_bytes: int) -> list[Partition]:
 
     Raises Failure where the flash is too small for it.
     """
-    slot = min((flash_bytes - FIRST_SLOT - FILES_BYTES) // 2 // APP_ALIGNMENT * APP_ALIGNMENT, LARGEST_SLOT)
-    if slot <= 0:
+    if flash_bytes < LEAST_FLASH_BYTES:
         raise Failure(f"Two slots for MicroPython need 4 MB of flash; this board has {flash_bytes:,} bytes.")
+    slot = min((flash_bytes - FIRST_SLOT - FILES_BYTES) // 2 // APP_ALIGNMENT * APP_ALIGNMENT, LARGEST_SLOT)
     first = Partition("ota_0", APP, OTA_0, FIRST_SLOT, slot)
     second = Partition("ota_1", APP, OTA_0 + 1, first.end, slot)
     return [
