@@ -172,6 +172,82 @@ def test_module_that_is_passed_on_stays_one(text):
         made({**TREE, "apart.py": text})
 
 
+VALUES = {
+    "__init__.py": "",
+    "native.py": "def const(value):\n    return value\n",
+    "sizes.py": """
+from house.native import const
+
+SIZE = 3
+NAMES = ("a", "b")
+TEXT = "a text that is long"
+_BOTH = SIZE * 2 + const(1)
+_TWICE = (SIZE + 1) * 2
+current = 1
+found = 2
+late = 4
+
+
+def add():
+    global current
+    current += SIZE
+    return NAMES, TEXT, _BOTH, _TWICE, current, found
+""",
+    "user.py": """
+from house import sizes
+from house.sizes import SIZE as ROOM, add
+
+
+def look():
+    return ROOM, sizes.SIZE, sizes.NAMES[1], sizes.late, add()
+""",
+    "apart.py": """
+from house import sizes, user
+from house.sizes import SIZE, TEXT
+
+
+def all():
+    sizes.found = 5
+    sizes.late = 6
+    return SIZE, TEXT, sizes.SIZE, user.look()
+""",
+}
+VALUES_PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from house import apart
+print(apart.all())
+import house.sizes
+print(house.sizes.SIZE, house.sizes.NAMES, house.sizes.TEXT, house.sizes.current, house.sizes.found)
+"""
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_value_that_nobody_sets_stands_where_it_is_used(interpreter, tmp_path, is_short):
+    one = made(VALUES, ("user", "sizes", "native"))
+    texts = names.shorten(one.texts) if is_short else dict(one.texts)
+    texts.update(one.stand_ins(texts[one.path]))
+    (tmp_path / "program.py").write_text(VALUES_PROGRAM)
+    told = [
+        interpreter.run(tmp_path / "program.py", lay(tmp_path / name, texts)).stdout
+        for name, texts in (("plain", tree(VALUES)), ("bundled", texts))
+    ]
+    right = (3, "a text that is long", 3, (3, 3, "b", 6, (("a", "b"), "a text that is long", 7, 8, 4, 5)))
+    assert told[0] == told[1] == f"{right}\n3 {('a', 'b')} a text that is long 4 5\n"
+
+
+def test_value_that_nobody_sets_takes_no_name():
+    one = made(VALUES, ("user", "sizes", "native"))
+    text = one.texts[one.path]
+    assert "\n_sizes_SIZE = const(3)\n" in text and "\n_sizes_NAMES = const(('a', 'b'))\n" in text
+    assert "\n_TWICE = const(8)\n" in text
+    # What others set, or would have to have a second time, is somewhere.
+    assert "\nfound = 2\n" in text and "\nlate = 4\n" in text and "\nTEXT = " in text
+    # A compiler that has not read it yet would not know it.
+    first = {**VALUES, "user.py": "def look():\n    from house.sizes import SIZE\n    return SIZE\n"}
+    assert "\nSIZE = 3\n" in made(first, ("user", "sizes", "native")).texts[one.path]
+
+
 def test_tree_without_the_members_stays_as_it_is():
     one = made(members=("garage",))
     assert one.texts == tree()

@@ -4,6 +4,9 @@ What was `loader.load` there is a name of the one module's own: where two module
 too. Whoever imports one of them, in the tree, imports from the one; for all others there are modules of the old names,
 which are loaded by who asks for them, and take what they have from it (`stand_ins`).
 
+A number or text that nobody sets stands where it is used, by the compiler's `const`: a name takes 8 bytes of a module,
+and a module with 294 names takes 768 more than one with 293.
+
 A module stays as it is where it needs to be one of its own: where it is passed on, or asks for its name or file.
 
     bundle({path: text of a module}, package, name, members) -> Bundle
@@ -38,7 +41,9 @@ class Bundle:
         self._modules = {dotted[path]: Module(path, dotted[path], text, names) for path, text in texts.items()}
         self._shortcuts = _shortcuts(self._modules[package]) if package in self._modules else {}
         self._members = self._sorted([f"{package}.{member}" for member in members if f"{package}.{member}" in names])
-        self._final = {}
+        self._final, self._values = {}, {}
+        self._scopes = {name: Scopes(module, self.target, names) for name, module in self._modules.items()}
+        self._choose_values()
         self._choose_names()
         rewritten = {}
         lines, self.lines, self._made = [], [], []
@@ -79,6 +84,14 @@ class Bundle:
         """Return by which name the bundle has what is `name` in a member."""
         return self._final.get((dotted, name), name)
 
+    def scopes(self, dotted: str) -> Scopes:
+        """Return what the names of a module mean."""
+        return self._scopes[dotted]
+
+    def value(self, dotted: str, name: str):
+        """Return what the compiler puts in the place of a member's name, or None."""
+        return self._values.get((dotted, name))
+
     def check_names(self, dotted: str) -> None:
         """Raise Unfit where the bundle has something of a member by another name."""
         asked = {name for name, where in self._shortcuts.items() if where == dotted}
@@ -117,13 +130,52 @@ class Bundle:
             visit(dotted)
         return done
 
+    def _choose_values(self):
+        """Find the numbers, texts and tuples of such that nobody sets, {(member, name): value}."""
+        places = {dotted: at for at, dotted in enumerate(self._members)}
+        kept = {(dotted, name) for dotted in self._members for name in self._modules[dotted].rebound}
+        by_name, outside, used = set(), set(), {}
+        for dotted, module in self._modules.items():
+            by_name |= {node.value for node in _texts(module.tree)}
+            for node, _, target in self._scopes[dotted].uses:
+                if isinstance(node, ast.Attribute):
+                    target = self.target(target[0], node.attr)
+                elif isinstance(node, ast.Name) and target is None:
+                    target = dotted, node.id
+                if target is None or isinstance(node.ctx, ast.Load):
+                    used.setdefault(target, []).append((places.get(dotted, len(places)), node.lineno))
+                elif target[0] != dotted or isinstance(node.ctx, ast.Del):
+                    kept.add(target)
+            for node in () if dotted in places else ast.walk(module.tree):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    outside.update(self.target(*found) for found in imported_by(node, set(self._modules)).values())
+        if not any("const" in (*self._modules[dotted].own, *_brought(self._modules[dotted])) for dotted in places):
+            return
+        for dotted, at in places.items():
+            module = self._modules[dotted]
+            asked = {name for name, where in self._shortcuts.items() if where == dotted}
+            known = {}
+            for node in module.tree.body:
+                target = node.targets[0] if isinstance(node, ast.Assign) else None
+                if not isinstance(target, ast.Name) or module.own.count(target.id) != 1:
+                    continue
+                value, found = _value(node.value, known), (dotted, target.id)
+                is_asked = target.id[0] != "_" and dotted in by_name and (not asked or target.id in asked)
+                # What the compiler has not read yet it does not know.
+                first = min(used.get(found, [(at, node.lineno)]))
+                if value is None or found in kept or is_asked or first < (at, node.lineno):
+                    continue
+                known[target.id] = value
+                if _is_short(value) or found not in outside:
+                    self._values[found] = value
+
     def _choose_names(self):
         makers, free, hidden, taken = {}, set(), set(), set(dir(builtins))
         for dotted in self._members:
             module = self._modules[dotted]
             for name in module.own:
                 makers.setdefault(name, set()).add(dotted)
-            scopes = Scopes(module, self.target, set(self._modules))
+            scopes = self._scopes[dotted]
             free |= scopes.free
             hidden |= scopes.hidden
             taken |= scopes.inner
@@ -137,10 +189,11 @@ class Bundle:
         for name, who in makers.items():
             for dotted in who - {None}:
                 is_clear = len(who) == 1 and name not in free and (dotted, name) not in hidden
-                if name in COMPILERS or is_clear:
+                is_value = (dotted, name) in self._values
+                if name in COMPILERS or is_clear and (not is_value or name.startswith("_")):
                     continue
                 leaf = self._modules[dotted].leaf
-                new = f"_{leaf}{name}" if name.startswith("_") else f"{leaf}_{name}"
+                new = f"_{leaf}{name}" if name.startswith("_") else f"{'_' * is_value}{leaf}_{name}"
                 while new in taken:
                     new += "_"
                 taken.add(new)
@@ -222,6 +275,32 @@ def _numbers(tree: ast.Module):
             yield node.targets[0].id, ast.unparse(node.value.args[0])
 
 
+def _value(node, known: dict):
+    """Return the number, text or tuple of such that an expression always is, with the `known` names; else None."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant):
+            is_plain = type(part.value) in (int, str, bytes)
+        elif isinstance(part, ast.Name):
+            is_plain = part.id in known
+        else:
+            is_plain = isinstance(part, (ast.Tuple, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Load))
+        if not is_plain:
+            return None
+    return eval(ast.unparse(node), {}, known)
+
+
+def _is_short(value) -> bool:
+    """Tell whether a value takes no memory of its own, wherever it stands."""
+    return isinstance(value, int) or isinstance(value, str) and len(value) < 10
+
+
+def _brought(module: Module):
+    """Yield the names that a module's head imports."""
+    for node in head(module.tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
 def _texts(tree: ast.Module):
     """Yield the constants of a module that are text, docstrings apart."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -264,9 +343,16 @@ class _Writer:
                 # Who asks for it by its name gets the whole.
                 self._replace(node, repr(bundle.name))
                 bundle.check_names(node.value)
-        scopes = Scopes(module, bundle.target, self._names)
-        for node, function, target in scopes.uses:
-            self._use(node, function, target)
+        done = set()
+        for node in module.tree.body if self._is_member else ():
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                value = bundle.value(module.dotted, node.targets[0].id)
+                if value is not None:
+                    self._replace(node.value, f"const({value!r})")
+                    done.update(ast.walk(node.value))
+        for node, function, target in bundle.scopes(module.dotted).uses:
+            if node not in done:
+                self._use(node, function, target)
         for node in ast.walk(module.tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
@@ -292,6 +378,10 @@ class _Writer:
             if found is None:
                 raise Unfit(f"{module.path}:{node.lineno}: {node.attr} is not of the bundle")
             final = bundle.final(*found)
+            value = bundle.value(*found)
+            if value is not None and not self._is_member:
+                self._replace(node, repr(value))
+                return
             if isinstance(node.ctx, ast.Store):
                 bundle._made.append(found)
                 if self._is_member and function is not None:
@@ -319,6 +409,8 @@ class _Writer:
                 given.append(None)
             elif target[1] is None:
                 given.append(f"import {self._bundle.name} as {known}")
+            elif self._bundle.value(*target) is not None:
+                given.append(f"{known} = {self._bundle.value(*target)!r}")
             else:
                 final = self._bundle.final(*target)
                 given.append(f"from {self._bundle.name} import {final}" + (f" as {known}" if final != known else ""))

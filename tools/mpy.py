@@ -28,13 +28,16 @@ BUNDLES = {
     "core": (
         *("http.dates", "http.errors", "http.jsontext", "http.native", "http.parser", "http.request", "http.response"),
         *("http.urls", "server.app", "server.connection", "server.limits", "server.listener", "server.loader"),
-        *("server.receive", "server.refusal", "server.respond", "server.router", "server.slot", "server.static"),
+        *("server.overload", "server.pieces", "server.receive", "server.refusal", "server.respond", "server.router"),
+        *("server.slot", "server.static"),
         *("server.tasks", "server.transport", "board.budget", "board.clock", "board.memory", "board.wifi"),
         *("features.security_headers", "site.guards", "site.link"),
     ),
     # `features.origins` is asked before, by what refuses without all this: it would bring itself.
     "account": ("features.auth", "features.sessions", "http.cookies", "site.account"),
     "live": ("features.feed", "features.sse", "server.stream"),
+    # `board.chip` is for the LED, too, of boards without other pins.
+    "pins": ("board.gpio", "board.pins"),
 }
 # In an image the core is for applications that ask nothing of the board, too.
 FROZEN_BUNDLES = {
@@ -42,6 +45,7 @@ FROZEN_BUNDLES = {
     "house": tuple(name for name in BUNDLES["core"] if name.startswith(("board.", "site."))),
     "account": tuple(name for name in BUNDLES["account"] if not name.startswith("site.")),
     "live": BUNDLES["live"],
+    "pins": BUNDLES["pins"],
 }
 
 # As on the board: without assertions, with the line numbers that a traceback shows.
