@@ -266,9 +266,9 @@ def test_wrong_use_is_told_in_one_line(arguments, status, capsys):
 
 
 def test_made_again_it_replaces_the_old_one(tmp_path):
-    cert.write(tmp_path, ("a.local",))
+    cert.write(tmp_path, cert.make(("a.local",)))
     old = (tmp_path / "key.der").read_bytes()
-    cert.write(tmp_path, ("a.local",))
+    cert.write(tmp_path, cert.make(("a.local",)))
     assert (tmp_path / "key.der").read_bytes() != old
 
 

@@ -13,7 +13,9 @@ import re
 import select
 import shutil
 import socket
+import tarfile
 import threading
+import time
 import urllib.parse
 import urllib.request
 
@@ -26,7 +28,7 @@ from host_tests import air_board
 from host_tests.air_board import ChipBoard, FolderBoard
 from host_tests.conftest import interpreter_named
 from host_tests.servers import HOST, cpython, read_response
-from tools import ROOT, deploy, manifest, mpy, update
+from tools import ROOT, deploy, manifest, mpy, push, signing, update
 from tools import board as boards
 from tools.__main__ import main as tools_main
 from tools.console import Failure
@@ -60,7 +62,7 @@ def compiled_once():
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(update, "POLL_EVERY_S", 0.05)
-    for name in ("LIMPET_TOKEN", "LIMPET_PASSWORD"):
+    for name in ("LIMPET_TOKEN", "LIMPET_PASSWORD", "LIMPET_UPDATE_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -856,10 +858,137 @@ for names in ((), ("trial",)):
     assert output.endswith("judged\njudged\nreset\n")
 
 
+# -- the owner's signature
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    """Return the folder that `cert --update` has made."""
+    folder = tmp_path_factory.mktemp("key")
+    assert tools_main(["cert", "--update", "--out", str(folder)]) == 0
+    return folder
+
+
+def tell_key(board, key):
+    """Bring the public key to a board, over the cable where it has one."""
+    if isinstance(board, ChipBoard):
+        push.push(board.name, key / "board")
+    else:
+        shutil.copy(key / signing.PUBLIC, board.folder / "data" / "update.pub")
+
+
+def test_board_that_knows_its_owner_takes_what_is_signed_alone(kind, trees, key, monkeypatch, tmp_path):
+    with kind.start() as board:
+        board.wait()
+        tell_key(board, key)
+        board.wait()
+        monkeypatch.setattr(signing, "FOLDER", str(tmp_path))
+        assert "signed updates alone" in failure(kind.deploy, board, trees["new"])
+        other = tmp_path / "other.pem"
+        other.write_bytes(signing.make()[signing.KEY])
+        monkeypatch.setenv("LIMPET_UPDATE_KEY", str(other))
+        assert "what its owner has signed" in failure(kind.deploy, board, trees["new"])
+        assert which(kind, board, trees) == "old"
+        monkeypatch.setenv("LIMPET_UPDATE_KEY", str(key / signing.KEY))
+        kind.deploy(board, trees["new"])
+        assert which(kind, board, trees) == "new"
+
+
+def test_tree_that_was_signed_before_the_last_one_is_not_taken(kind, trees, key, monkeypatch):
+    monkeypatch.setenv("LIMPET_UPDATE_KEY", str(key / signing.KEY))
+    with kind.start() as board:
+        board.wait()
+        tell_key(board, key)
+        board.wait()
+        kind.deploy(board, trees["new"])
+        wait_until_kept(board)
+        now = time.time()
+        monkeypatch.setattr(signing.time, "time", lambda: now - 3600)
+        assert "signed before the last tree" in failure(kind.deploy, board, trees["old"])
+        assert which(kind, board, trees) == "new"
+        # The owner means it.
+        monkeypatch.setattr(signing.time, "time", lambda: now)
+        kind.deploy(board, trees["old"])
+        assert which(kind, board, trees) == "old"
+
+
+def test_signature_holds_for_its_tree_time_and_key_alone(interpreter, key, tmp_path):
+    tree = manifest.sha256(b"tree")
+    public = (key / signing.PUBLIC).read_bytes()
+    (tmp_path / "update.pub").write_bytes(public)
+    signed = signing.sign(tree, key / signing.KEY)
+    raw = base64.b64decode(signed["signature"])
+    flipped = [raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :] for at in range(0, 256, 15)]
+    modulus = int.from_bytes(public, "big")
+    larger = (int.from_bytes(raw, "big") + modulus).to_bytes(257, "big")
+    # A forger's easy roots: of 0, 1 and -1, and a modulus.
+    easy = [number.to_bytes(256, "big") for number in (0, 1, modulus - 1, modulus)]
+    wrong = [
+        base64.b64encode(one).decode() for one in (b"", raw[:-1], raw + b"\0", larger, larger[:256], *flipped, *easy)
+    ]
+    code = f"""
+from firmware.board import signature, storage
+from firmware.http.errors import HTTPError
+storage.use({str(tmp_path)!r})
+
+def said(*asked):
+    try:
+        return signature.check(*asked)
+    except HTTPError as error:
+        return error.status
+
+right = {tree!r}, {signed["signed_at"]}, {signed["signature"]!r}
+print(said(*right))
+print(set(said(*right[:2], one) for one in {wrong + ["?", "x"]}))
+print(said("0" * 64, *right[1:]), said(right[0], right[1] + 1, right[2]))
+signature.keep(right[1])
+print(said(*right))
+signature.keep(right[1] + 1)
+print(said(*right))
+for size in (0, 255, 257):
+    with open({str(tmp_path)!r} + "/update.pub", "wb") as file:
+        file.write(bytes(size))
+    print(said(*right))
+import os
+os.remove({str(tmp_path)!r} + "/update.pub")
+print(said("x", 0, ""))
+"""
+    told = interpreter.run("-c", code).stdout.split("\n")
+    assert told == [
+        str(signed["signed_at"]),
+        "{403}",
+        "403 403",
+        str(signed["signed_at"]),
+        "409",
+        *3 * ["503"],
+        "None",
+        "",
+    ]
+
+
+def test_key_for_updates_is_never_replaced(key, capsys):
+    before = (key / signing.KEY).read_bytes()
+    assert tools_main(["cert", "--update", "--out", str(key)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert (key / signing.KEY).read_bytes() == before
+    assert (key / signing.KEY).stat().st_mode & 0o77 == 0
+
+
+def test_file_for_the_page_is_signed_where_there_is_a_key(trees, key, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMPET_UPDATE_KEY", str(key / signing.KEY))
+    update.pack(tmp_path / "update.tar", None, trees["new"], "source")
+    with tarfile.open(tmp_path / "update.tar") as tar:
+        index = json.load(tar.extractfile("update.json"))
+    assert set(index["signature"]) == {"signed_at", "signature"}
+    monkeypatch.setenv("LIMPET_UPDATE_KEY", str(tmp_path / "nowhere"))
+    assert "is no file" in failure(update.pack, tmp_path / "update.tar", None, trees["new"], "source")
+
+
 # -- from the page
 
 
-def test_page_updates_by_a_file(tmp_path, browser):
+def test_page_updates_by_a_file(tmp_path, browser, key, monkeypatch):
+    monkeypatch.setenv("LIMPET_UPDATE_KEY", str(key / signing.KEY))
     old, new = make(tmp_path / "old"), make(tmp_path / "new")
     for tree in (old, new):
         shutil.copytree((ROOT / PAGE).parent, (tree / PAGE).parent, dirs_exist_ok=True)
@@ -868,6 +997,7 @@ def test_page_updates_by_a_file(tmp_path, browser):
     told = update.pack(tmp_path / "update.tar", None, new, "source")
     with FolderBoard(old) as board:
         board.wait()
+        tell_key(board, key)
         context = browser.profile()
         # It runs on a laptop, but with a boot.py.
         status = json.loads(board.wait()) | {"board": "ESP32"}

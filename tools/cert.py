@@ -1,7 +1,8 @@
-"""Makes a key and a certificate for HTTPS: `python3 -m tools cert [NAME...]`.
+"""Makes a key and a certificate for HTTPS: `python3 -m tools cert [NAME...]`; with --update a key for updates.
 
 An EC P-256 key, which costs a board a tenth of what an RSA one does, and a certificate that it signs itself, so that
 browsers ask once whether to trust it. Three files: `cert.der` and `key.der` for the board, `both.pem` for a laptop.
+The key for updates is another one: tools/signing.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ipaddress
 import os
 from pathlib import Path
 
-from tools import console
+from tools import ROOT, console, signing
 from tools.console import Failure
 
 DAYS = 825  # what the strictest browsers accept
@@ -67,13 +68,12 @@ def _general_name(name: str):
         raise Failure(f"{name!r} is neither a host name in ASCII nor an IP address.") from None
 
 
-def write(folder: Path, names: tuple[str, ...], days: int = DAYS) -> None:
+def write(folder: Path, files: dict[str, bytes]) -> None:
     """Write the files into `folder`, for nobody else to read. Raises Failure where that cannot be."""
-    files = make(names, days)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)
@@ -85,11 +85,27 @@ def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     parser = console.parser("cert", "Make a key and a certificate, so that the server can speak HTTPS.")
     parser.add_argument("names", nargs="*", metavar="NAME", default=NAMES, help=f"(default: {' '.join(NAMES)})")
-    parser.add_argument("--out", metavar="DIR", type=Path, default=Path(FOLDER), help=f"where to (default: {FOLDER})")
+    parser.add_argument("--out", metavar="DIR", type=Path, help=f"where to (default: {FOLDER}, {signing.FOLDER})")
     parser.add_argument("--days", type=int, default=DAYS, help=f"how long it is valid (default: {DAYS})")
+    parser.add_argument("--update", action="store_true", help="make the key that updates over the air are signed with")
     arguments = parser.parse_args(argv)
     if not 0 < arguments.days <= 10000:
         parser.error("--days is a number from 1 to 10000")
-    write(arguments.out, tuple(arguments.names), arguments.days)
-    console.say(f"{arguments.out}: key and certificate for {', '.join(arguments.names)}, for {arguments.days} days.")
+    if arguments.update:
+        return make_update_key(arguments.out or ROOT / signing.FOLDER)
+    folder = arguments.out or Path(FOLDER)
+    write(folder, make(tuple(arguments.names), arguments.days))
+    console.say(f"{folder}: key and certificate for {', '.join(arguments.names)}, for {arguments.days} days.")
+    return 0
+
+
+def make_update_key(folder: Path) -> int:
+    """Write a key for updates, where there is none: boards know the old one."""
+    if (folder / signing.KEY).exists():
+        raise Failure(
+            f"{folder / signing.KEY} is there already. Boards that know it take no other: move it away first."
+        )
+    write(folder, signing.make())
+    public = (folder / signing.PUBLIC).parent
+    console.say(f"{folder}: a key for updates. `python3 -m tools push {public}` tells a board, over the cable.")
     return 0

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools import ROOT, console, health, manifest, memory, mpy
+from tools import ROOT, console, health, manifest, memory, mpy, signing
 from tools import project as projects
 from tools.console import Failure
 
@@ -266,6 +266,8 @@ def deploy(
             return done
         if plan.is_done:
             return {**done, **health.ask(client.address, 0)._asdict()}
+        if info.get("signed"):
+            plan.signature = sign(client, plan)
         done["sent_bytes"] = stage(client, plan, info)
         console.note("Changing over.")
         switch(client, plan)
@@ -273,12 +275,23 @@ def deploy(
     return {**done, **health.ask(client.address, 0)._asdict()}
 
 
+def sign(client: Client, plan: Plan) -> dict:
+    """Return the signature that the board asks for. Raises Failure without a key."""
+    key = signing.find()
+    if not key:
+        raise Failure(
+            f"The board at {client.address} takes signed updates alone, and there is no key in {signing.FOLDER}:"
+            " $LIMPET_UPDATE_KEY names it."
+        )
+    return signing.sign(plan.tree, key)
+
+
 def pack(target: Path, arch: str | None, root: Path = ROOT, form: str = manifest.COMPILED, project=None) -> dict:
     """Write the tree at `root`, and the folder `project`, to a file that the page of a board takes; return what was.
 
     It is a tar file. Its first member, update.json, tells the hash of the manifest ("tree"), for which native code it
-    is ("arch", as the board's .mpy format numbers it; 0 for any), what it needs of memory, and of each staged file its
-    path and hash. Raises Failure.
+    is ("arch", as the board's .mpy format numbers it; 0 for any), what it needs of memory, of each staged file its path
+    and hash, and the owner's signature, if there is a key. Raises Failure.
     """
     wanted = manifest.build(root, arch, form, project)
     plan = manifest.Plan(wanted, dict.fromkeys(manifest.Plan.ask(wanted, {})), {})
@@ -287,6 +300,7 @@ def pack(target: Path, arch: str | None, root: Path = ROOT, form: str = manifest
         "tree": plan.tree,
         "arch": mpy.ARCHITECTURES.index(arch) if arch else 0,
         "needed": memory.needed(root, form) or 0,
+        "signature": signing.sign(plan.tree, signing.find()) if signing.find() else None,
         "files": {name: [paths[name], manifest.sha256(data)] for name, data in plan.staged.items()},
     }
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -319,6 +333,7 @@ class Plan(manifest.Plan):
 
     def __init__(self, wanted, there, old, everything):
         super().__init__(wanted, there, old)
+        self.signature = {}
         home = manifest.HOME
         self.staged_there = {path[len(home) :]: digest for path, digest in everything.items() if path.startswith(home)}
 
@@ -353,7 +368,7 @@ def stage(client: Client, plan: Plan, info: dict) -> int:
 def switch(client: Client, plan: Plan) -> None:
     """Have the board verify it all and change to it."""
     try:
-        client.json("POST", "/api/update", {"manifest": plan.tree})
+        client.json("POST", "/api/update", {"manifest": plan.tree, **plan.signature})
     except Refusal as error:
         raise Failure(f"{error} {NOTHING_CHANGED}") from error
     except Failure as error:

@@ -68,6 +68,11 @@ def frozen():
     return {"version": firmware_build.VERSION, "tree": firmware_build.TREE}
 
 
+def is_signed():
+    """Tell whether a tree has to be signed: `signature` has how."""
+    return _kind(storage.folder + "/update.pub") is not None
+
+
 async def digest(path):
     """Return the SHA-256 of a file in hex digits, None where there is none. Raises 409 for a folder."""
     kind = _kind(path)

@@ -1,12 +1,14 @@
 """The firmware over the air, for administrators alone: stage files, then change to them all at once.
 
     GET    /api/update              {"tree": SHA-256 of the manifest, "state", "run", "mpy", "free_bytes",
-                                    "python_bytes" in all, "frozen": {"version", "tree"} in the image, or null}
+                                    "python_bytes" in all, "frozen": {"version", "tree"} in the image, or null,
+                                    "signed": whether only the owner's signature lets a tree in}
     GET    /api/update/files        what is there, a line each: "SHA256 PATH", "/ FOLDER"
     GET    /api/update/manifest     the manifest of the tree that runs
     PUT    /api/update/files/NAME   stage a file; its Content-Digest (RFC 9530) is verified
     DELETE /api/update              throw away what is staged
-    POST   /api/update              {"manifest": SHA-256}: verify it all, and change; the board starts anew
+    POST   /api/update              {"manifest": SHA-256, "signed_at", "signature"}: verify it all, and change; the
+                                    board starts anew. The last two, where the owner signs (board/signature.py)
 
 `run` differs after each start. `python3 -m tools deploy --host` is the client; firmware/board/update.py does the work.
 """
@@ -63,6 +65,7 @@ async def read(request):
         "free_bytes": _free_bytes(),
         "python_bytes": memory.keeper.total if memory.keeper else None,
         "frozen": update.frozen(),
+        "signed": update.is_signed(),
     }
 
 
@@ -116,14 +119,22 @@ def _check_manifest(value):
     return None if type(value) is str and _is_hex(value, _HASH_CHARACTERS) else "Must be a SHA-256 in hex digits."
 
 
-@app.post("/api/update", schema={"manifest": _check_manifest})
+@app.post("/api/update", schema={"manifest": _check_manifest, "signed_at": (int, 0), "signature": (str, "")})
 async def change(request):
-    """Verify what is staged and change to it. 202; 409, 422 and 507 as `update.prepare` tells: nothing changed then."""
+    """Verify what is staged and change to it. 202.
+
+    Raises 409, 422 and 507 as `update.prepare`, 403, 409 and 503 as `signature.check`: nothing changed then.
+    """
     global _is_preparing
+    from firmware.board import signature
+
     _check_idle()
     _is_preparing = True
     try:
-        await update.prepare(request.json["manifest"])
+        asked = request.json
+        signed_at = signature.check(asked["manifest"], asked["signed_at"], asked["signature"])
+        await update.prepare(asked["manifest"])
+        signature.keep(signed_at)
         # The new tree begins with no failures of the old one's. From here on nothing waits.
         recovery.confirm()
         update.commit()

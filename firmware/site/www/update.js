@@ -45,7 +45,7 @@ async function update(buffer, bar) {
     bar.value = done / wanted.length;
     await stage(name, contents[name], digest);
   }
-  await call("POST", "api/update", { manifest: index.tree }, PATIENCE_MS);
+  await call("POST", "api/update", { manifest: index.tree, ...index.signature }, PATIENCE_MS);
 }
 
 async function stage(name, content, digest) {
