@@ -24,6 +24,7 @@ from tools.console import Failure
 
 BUDGET = ROOT / "tools" / "size_budget.json"
 BOARD_ARCH = "xtensawin"
+LOOKS = 2
 HEAP_ARCH = "x86"
 HEAP = "1m"
 
@@ -113,8 +114,9 @@ def _heap(interpreter: list[str], tree: Path, name: str | None, comes_with: dict
     before = [
         other for other in comes_with[name] if not (name.startswith(f"{other}.") and name in comes_with.get(other, ()))
     ]
-    weighed = _run(interpreter, tree, WEIGH.format(name=name, before=before))
-    return int(weighed) if weighed else None
+    # What the collector takes for an address keeps a block now and then: the least is the module's own.
+    weighed = [_run(interpreter, tree, WEIGH.format(name=name, before=before)) for _ in range(LOOKS)]
+    return min(map(int, weighed)) if all(weighed) else None
 
 
 def _run(interpreter: list[str], tree: Path, code: str) -> str:
