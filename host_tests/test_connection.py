@@ -277,6 +277,35 @@ def test_head_that_comes_again_is_told_from_others(kitchen):
             asks(one)
 
 
+def test_body_behind_a_head_that_comes_again_is_its_own(kitchen):
+    behind = request("GET /target/one")
+    with Client(kitchen) as client:
+        for number in range(8):
+            body = b"%d" % number * 60
+            client.send(request("POST /echo", body=body))
+            assert client.read().body == body
+        raw = request("POST /echo", body=b"x" * 60)
+        # In the head, at its end, in the body.
+        for cut in (10, len(raw) - 60, len(raw) - 20, len(raw)):
+            for body in (b"y" * 60, b"z" * 60):
+                raw = raw[:-60] + body
+                client.send(raw[:cut])
+                time.sleep(0.05)
+                client.send(raw[cut:] + behind)
+                assert client.read().body == body
+                assert json.loads(client.read().body)["path"] == "/target/one"
+                client.send(raw)
+                assert client.read().body == body
+
+
+def test_fields_of_a_head_of_the_same_length_are_its_own(kitchen):
+    with Client(kitchen) as client:
+        for kind, status in (("json", 200), ("jsom", 415), ("json", 200)):
+            for _ in range(4):
+                fields = (f"Content-Type: application/{kind}",)
+                assert client.ask("POST /echo/json", *fields, body=b"[1]").status == status
+
+
 def test_pipelined_requests_are_answered_in_order(kitchen):
     raw = b"".join(request(f"GET /size/{size}") for size in range(20)) + last("GET /size/20")
     assert [answer.body for answer in answers(kitchen, raw)] == [pattern(size) for size in range(21)]

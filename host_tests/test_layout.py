@@ -19,7 +19,7 @@ BELOW = {
     "site": {"http", "server", "features", "board"},
 }
 # All that the protocol needs of either interpreter.
-LIBRARY = {"array", "binascii", "json", "micropython", "hashlib", "random", "os"}
+LIBRARY = {"array", "binascii", "json", "micropython", "hashlib", "random", "os", "sys"}
 # Of the server; the rest is transport's.
 KNOWS_INTERPRETERS = {FIRMWARE / "server" / "transport.py", FIRMWARE / "server" / "cpython.py"}
 # What a file tries to import, and does without.

@@ -57,7 +57,7 @@ def test_framing_is_settled_or_refused(raw):
     end = parser.scan(bytearray(raw), 0, len(raw), marks)
     if end <= 0:
         return
-    source = type("Source", (), {"view": memoryview(raw), "marks": marks, "peer": None})()
+    source = type("Source", (), {"view": memoryview(raw), "marks": marks, "peer": None, "again": None})()
     request = requests.Request(source)
     try:
         body = request.frame(marks[layout.FLAGS])
@@ -140,6 +140,15 @@ def test_request_that_is_over_shows_nothing():
         request.headers.get("cookie")
     with pytest.raises(AttributeError):
         request.query  # noqa: B018
+
+
+def test_host_of_an_absolute_target_counts_for_a_head_that_came_before():
+    source = vectors.Source(b"GET http://a.b/ HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+    source.again = (0, None, None, None, b"http://a.b/", {})
+    request = requests.Request(source)
+    assert request.field(b"host") == b"[::1]"
+    request.frame(source.marks[layout.FLAGS])
+    assert (request.field(b"host"), request.target) == (b"a.b", b"/")
 
 
 def test_json_is_parsed_once():

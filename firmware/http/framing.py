@@ -80,6 +80,8 @@ def _resolve(request):
 def _replace_host(request, first, end):
     """Have the field Host be what stands from `first` to `end` in the target. Raises 431 for one field too many."""
     view, marks = request.slot.view, request.slot.marks
+    # What is known of this head holds no more.
+    request.slot.again = None
     at = find(view, marks, b"host", 0)
     first += marks[_TARGET]
     if not at:

@@ -5,6 +5,8 @@ valid until its response is sent. `frame` says how the body is framed and whethe
 (RFC 9112 sections 3, 6 and 9).
 """
 
+import sys
+
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 from firmware.http.parser import METHODS, brackets, find
@@ -29,6 +31,19 @@ _UNUSUAL = const(116)  # NOT_ORIGIN, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT
 
 # A builtin's name is looked for in the module, then in a list of 99.
 _bytes = bytes
+
+_modules = sys.modules
+# What of a module is wanted: without it `__import__` would return the package.
+_ANY_NAME = ("made",)
+
+
+def loaded(name):
+    """Return the module of this name, imported where it is not there. An `import` of one that is costs ten times this.
+
+    Nothing is kept: what has been forgotten since (see `server/loader`) is loaded anew.
+    """
+    return _modules.get(name) or __import__(name, None, None, _ANY_NAME)
+
 
 # Fields of which a second line cannot be joined to the first (RFC 9110 5.3): refused when asked for.
 _SINGLE = (
@@ -101,7 +116,7 @@ class NoBody:
 
 
 class Request:
-    """One request, a view of the head in `slot`: its `view` (memoryview), `marks`, `address()` and `server`.
+    """One request, a view of the head in `slot`: its `view` (memoryview), `marks`, `again`, `address()` and `server`.
 
     `method` is text, `target` the raw path as bytes; `body` is the body's bytes, where it was held; `params` what the
     route's pattern took from the path.
@@ -128,7 +143,10 @@ class Request:
         marks = slot.marks
         code = marks[_METHOD_CODE]
         self.method = METHODS[code] if code else text(slot.view[marks[_METHOD] : marks[_METHOD_END]])
-        self.target = _bytes(slot.view[marks[_TARGET] : marks[_PATH_END]])
+        if slot.again is None:
+            self.target = _bytes(slot.view[marks[_TARGET] : marks[_PATH_END]])
+        else:
+            self.target = slot.again[4]
 
     def expire(self):
         """Cut the view: the buffer behind it is about to hold something else, perhaps of somebody else."""
@@ -143,7 +161,7 @@ class Request:
         if make is None:
             raise AttributeError(name)
         if type(make) is str:
-            value = __import__(make, None, None, _MADE_BY).made(self, name)
+            value = loaded(make).made(self, name)
         else:
             value = make(self)
         # These depend on more than the head.
@@ -169,13 +187,14 @@ class Request:
 
     def field(self, name):
         """Return a field's value as bytes, or None; `name` is lower-case bytes."""
-        view = self.slot.view
-        marks = self.slot.marks
-        # As `field` does, without a call.
-        at = find(view, marks, name, 0)
-        if at and find(view, marks, name, at):
-            return _join(view, marks, name, at)
-        return _bytes(view[marks[at + 2] : marks[at + 3]]) if at else None
+        slot = self.slot
+        if slot.again is None:
+            return field(slot.view, slot.marks, name)
+        # The head has come before (see `receive.expect_again`).
+        known = slot.again[5]
+        if name not in known:
+            known[name] = field(slot.view, slot.marks, name)
+        return known[name]
 
     def is_conditional(self):
         """Tell whether there may be a field that depends on what the client has: If-... or Range."""
@@ -191,9 +210,7 @@ class Request:
         elif not flags & _MINOR_1:
             self.connection_line = b"Connection: keep-alive\r\n"
         if flags & _UNUSUAL or brackets[0]:
-            from firmware.http.framing import frame
-
-            return frame(self, flags)
+            return loaded("firmware.http.framing").frame(self, flags)
         return None
 
     def lines(self):
@@ -211,9 +228,6 @@ def _query(request):
     marks = request.slot.marks
     return _bytes(request.slot.view[marks[_PATH_END] + 1 : marks[_TARGET_END]])
 
-
-# What of a module is wanted: without it `__import__` would return the package.
-_MADE_BY = ("made",)
 
 _MADE = {
     "headers": lambda request: Headers(request.slot.view, request.slot.marks),

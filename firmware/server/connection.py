@@ -9,7 +9,7 @@ import asyncio
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 from firmware.http.parser import brackets
-from firmware.http.request import Request
+from firmware.http.request import Request, loaded
 from firmware.server.overload import seat_next
 from firmware.server.receive import CLOSED, expect_again, find_head, keep, linger, read_head
 from firmware.server.refusal import say_busy
@@ -33,17 +33,19 @@ _MORE_TO_COME = (413, 414, 417, 431, 501)
 # A kept connection has so long for one more request: a busy client's comes within.
 _LAST_MS = const(100)
 
-_loaded = None
+_INCOMING = "firmware.server.incoming"  # loaded by the first body
+
+_errors_module = None
 
 
 def _errors():
-    """Return the module that answers with errors, loaded by the first."""
-    global _loaded
-    if _loaded is None:
+    """Return the module that answers with errors, loaded by the first, and kept: there may be no room another time."""
+    global _errors_module
+    if _errors_module is None:
         from firmware.server import errors
 
-        _loaded = errors
-    return _loaded
+        _errors_module = errors
+    return _errors_module
 
 
 async def run(slot):
@@ -104,12 +106,11 @@ async def converse(slot):
                 await refuse(slot, None, HTTPError(-head_end))
             return
         left -= 1
-        if head_end == slot.head_end:
-            if slot.again is None:
-                expect_again(slot)
-        else:
-            slot.head_end = head_end
         slot.request = request = Request(slot)
+        if head_end != slot.head_end:
+            slot.head_end = head_end
+        elif slot.again is None:
+            expect_again(slot)
         try:
             frame(server, slot, request, left == 0)
         except HTTPError as error:
@@ -147,9 +148,7 @@ async def converse(slot):
                     raise MemoryError
                 _errors().give_up(slot, second)
         if request.reader is not None and not request.reader.done:
-            from firmware.server import incoming
-
-            await incoming.skip(slot, request)
+            await loaded(_INCOMING).skip(slot, request)
         if not request.keep_alive:
             break
         request.slot = None
@@ -220,17 +219,15 @@ def begin_other(slot, request, found):
         at = len(slot.app.hooks()[0])
         found[1].loaded(found[2])
         return begin(slot, request, at)
-    if request.reader is not None:
-        return begin_with_body(slot, request, found)
-    return ask(request, found)
+    handler = choose(found[1], request.method) if found else choose_unrouted(request)
+    if request.reader is not None and not loaded(_INCOMING).take(slot, request, handler):
+        return begin_with_body(slot, request, handler, found)
+    return ask(request, handler, found)
 
 
-def ask(request, found):
+def ask(request, handler, found):
     """Return what the handler of a route returns."""
-    if not found:
-        return choose_unrouted(request)(request)
-    handler = choose(found[1], request.method)
-    if found[2]:
+    if found and found[2]:
         request.params = dict(found[2])
         return handler(request, **found[2])
     return handler(request)
@@ -256,13 +253,10 @@ async def begin_later(slot, request, at, pending):
     return result
 
 
-async def begin_with_body(slot, request, found):
+async def begin_with_body(slot, request, handler, found):
     """Read the body, or have the handler read it, and ask the handler."""
-    from firmware.server import incoming
-
-    handler = choose(found[1], request.method) if found else choose_unrouted(request)
-    await incoming.receive(slot, request, handler)
-    result = ask(request, found)
+    await loaded(_INCOMING).receive(slot, request, handler)
+    result = ask(request, handler, found)
     return await settled(result) if is_pending(result) else result
 
 

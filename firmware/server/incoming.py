@@ -17,6 +17,18 @@ _SILENCES = const(3)
 _BURST = const(8)
 
 
+def take(slot, request, handler):
+    """Have `request.body` be what has come with the head, where that is all of it; tell whether it is."""
+    at = slot.head_end
+    size = request.length or 0
+    has_come = 0 < size <= min(slot.end - at, slot.server.limits.body_bytes)
+    if has_come and not request.expects and type(handler) is not Streaming:
+        request.body = bytes(slot.view[at : at + size])
+        keep(slot, at, at + size)
+        request.reader.done = True
+    return request.reader.done
+
+
 async def receive(slot, request, handler):
     """Read the body into `request.body`, or leave that to a handler that streams it.
 

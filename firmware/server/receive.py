@@ -52,12 +52,13 @@ def read_head(slot):
 def expect_again(slot):
     """Have the head that is answered stand, for the client's next one may be the same: it has sent two of one length.
 
-    A page that asks again and again sends the same head each time, which need not be scanned then.
+    A page that asks again and again sends the same head each time, which need not be scanned then, nor its fields be
+    looked for (see `Request.field`).
     """
     size = slot.head_end
     if 2 * size <= len(slot.buffer):
         view = slot.view
-        slot.again = size, view[:size], view[size : 2 * size], view[size:]
+        slot.again = size, view[:size], view[size : 2 * size], view[size:], slot.request.target, {}
 
 
 def read_again(slot):
@@ -65,16 +66,19 @@ def read_again(slot):
 
     Else `again` is None, and what has come is in its place; return how much that is.
     """
-    size, head, same, rest = slot.again
-    got = slot.read(rest)
-    if got == size and head == same:
-        slot.end = size
+    again = slot.again
+    size = again[0]
+    got = slot.read(again[3])
+    if got and got >= size and again[1] == again[2]:
+        if got > size:
+            slot.view[size:got] = again[3][size:got]
+        slot.end = got
         slot.state = BUSY
         return size
     if got is not None:
         slot.again = None
         if got:
-            slot.view[:got] = rest[:got]
+            slot.view[:got] = again[3][:got]
     return got
 
 

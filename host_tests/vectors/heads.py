@@ -7,6 +7,8 @@ from firmware.http.request import Request
 class _Source:
     """What a Request is a view of: a head, and a client's address."""
 
+    again = None
+
     def __init__(self, raw, client):
         self.view = memoryview(raw)
         self.marks = new_marks(1024, 32)

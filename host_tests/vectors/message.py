@@ -251,7 +251,7 @@ _COMMON = b"Server: x\r\n"
 class Source:
     """What a request is a view of, as its connection is."""
 
-    peer = None
+    peer = again = None
 
     def __init__(self, raw):
         self.buffer = bytearray(raw + b"rest")
