@@ -135,7 +135,7 @@ def test_request_that_is_over_shows_nothing():
     source = vectors.Source(b"GET /a?b HTTP/1.1\r\nHost: x\r\nCookie: secret\r\n\r\n")
     request = requests.Request(source)
     assert request.headers.get("cookie") == "secret"
-    request.expire()
+    request.slot = None
     with pytest.raises(AttributeError):
         request.headers.get("cookie")
     with pytest.raises(AttributeError):

@@ -29,7 +29,8 @@ def protect(app, policy=POLICY):
     @app.after
     def harden(request, response):
         # 101 is no answer yet; with 304 the fields hold that came with what the client has (RFC 9111 4.3.4).
-        if response.status == 101 or response.status == 304:
+        status = response.status
+        if status == 101 or status == 304:
             return
         lines = request.answer_lines
         # Where a mounted application is protected, too, its policy holds.

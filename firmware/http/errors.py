@@ -29,13 +29,15 @@ class HTTPError(Exception):
     tells what is wrong with each member of the document that the client sent, {"networks.0.ssid": "..."}.
     """
 
-    fields = None
+    headers = fields = None
+    trace = None  # of what a handler raised (see `server/laptop`)
 
     def __init__(self, status, detail="", headers=None, fields=None):
         """Raise it: `raise HTTPError(404, "There is no such pin.")`."""
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
-        self.headers = headers
+        if headers:
+            self.headers = headers
         if fields:
             self.fields = fields

@@ -122,6 +122,7 @@ class Request:
     route's pattern took from the path.
     """
 
+    method = METHODS[1]
     body = b""
     length = 0  # of the body: bytes, or None where it is chunked
     reader = None  # of the body, where there is one: it knows where that ends
@@ -142,15 +143,13 @@ class Request:
         self.slot = slot
         marks = slot.marks
         code = marks[_METHOD_CODE]
-        self.method = METHODS[code] if code else text(slot.view[marks[_METHOD] : marks[_METHOD_END]])
+        # Most have the first of all, GET: the fewer there are, the smaller is the dict.
+        if code != 1:
+            self.method = METHODS[code] if code else text(slot.view[marks[_METHOD] : marks[_METHOD_END]])
         if slot.again is None:
             self.target = _bytes(slot.view[marks[_TARGET] : marks[_PATH_END]])
         else:
             self.target = slot.again[4]
-
-    def expire(self):
-        """Cut the view: the buffer behind it is about to hold something else, perhaps of somebody else."""
-        self.slot = None
 
     def __getattr__(self, name):
         """Make what is asked for, the first time: `headers`, `path`, `args`, `cookies`, `json` and so on (below).

@@ -61,7 +61,7 @@ class Response:
             self.headers = headers
         if content_type is not None:
             self.content_type = content_type
-        if type(body) is bytes:
+        if _type(body) is bytes:
             self.body = body
         else:
             self._take(body)
@@ -222,7 +222,7 @@ def is_plain(b: ptr8, i: int, end: int) -> int:
 
 
 # A builtin's name is looked for in the module, then in a list of 99.
-_len = len
+_len, _type, _int = len, type, int
 
 
 @micropython.viper
@@ -296,7 +296,7 @@ def status_line(status):
 
 def checked_status(status):
     """Return a status that an answer may have. Raises ValueError for another one."""
-    if type(status) is not int or (not 200 <= status <= 599 and status != 101):
+    if _type(status) is not _int or (not 200 <= status <= 599 and status != 101):
         raise mistake("status", status)
     return status
 

@@ -27,6 +27,9 @@ _CLOSE = const(128)
 # A builtin's name is looked for in the module, then in a list of 99.
 _len, _type = len, type
 
+# What ends a handler or hook before its time.
+_ENDS = (Exception, asyncio.CancelledError)
+
 # Errors of heads that leave bytes on their way.
 _MORE_TO_COME = (413, 414, 417, 431, 501)
 
@@ -131,17 +134,17 @@ async def converse(slot):
             rest = respond(slot, request, result)
             if rest is not None:
                 await rest
-        except (Exception, asyncio.CancelledError) as error:
+        except _ENDS as error:
             slot.state = BUSY
             slot.deadline = 0
             error = explain(slot, error)
-            if isinstance(error, MemoryError):
+            if _type(error) is MemoryError:
                 shrink_text(server)
             try:
                 rest = _errors().fail(slot, request, error)
                 if rest is not None:
                     await rest
-            except (Exception, asyncio.CancelledError) as second:
+            except _ENDS as second:
                 second = explain(slot, second)
                 if slot.begun is not request and isinstance(second, (MemoryError, HTTPError)):
                     # There was no room for the error's page: `run` has an answer that takes none.

@@ -107,15 +107,15 @@ def send(slot, request, response):
     """Send a response that the hooks have seen. Returns and raises as `respond`."""
     if request.reader is not None and is_endless(request, slot.server.limits):
         request.end()
-    if response.length == STREAM:
-        from firmware.server.stream import send_live
-
-        return send_live(slot, request, response)
     if response.length is None and not response.headers and request.method != "HEAD":
         stop = put_plain(slot.server, response, request.answer_lines + request.connection_line)
         if stop:
             size = _len(response.body)
             return write(slot, request, stop, size)
+    if response.length == STREAM:
+        from firmware.server.stream import send_live
+
+        return send_live(slot, request, response)
     stop = put_head(slot.server, request, response)
     size = 0 if request.method == "HEAD" else response.size()
     if not stop or size and (response.length is not None or stop + size > OUT_BYTES):

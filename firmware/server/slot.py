@@ -146,7 +146,8 @@ def finish(slot, sent):
     response = slot.response
     response.sent = sent
     # A truth test of an application would look for two methods that it has not.
-    hooks = (slot.server.app if slot.app is None else slot.app).hooks()[2]
+    app = slot.server.app if slot.app is None else slot.app
+    hooks = (app.chain or app.hooks())[2]
     if hooks:
         at = slot.told
         while at < _len(hooks):

@@ -143,7 +143,8 @@ class Static:
         """`packed`: whether a file's `.gz` is that file, compressed."""
         self._packed = packed
         self._app = app
-        self._folder = folder.rstrip("/")
+        # Bytes: MicroPython looks for each new text among all names that there are, and a path is often of no file.
+        self._folder = folder.rstrip("/").encode()
         # no-cache: keep it, but ask each time whether it is still the same.
         self._cache_control = b"Cache-Control: %s\r\n" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache")
         self._entries = {}
@@ -157,13 +158,13 @@ class Static:
         route = self._route if path != "/" else self._root_route
         if path in self._entries:
             return self._app, route, {"entry": self._entries[path]}
-        file = self._folder + path
+        file = self._folder + path.encode()
         try:
-            info = os.stat((file.rstrip("/") or "/") if path.endswith("/") else file)
+            info = os.stat((file.rstrip(b"/") or b"/") if path.endswith("/") else file)
             if info[0] & _KIND == _DIRECTORY:
                 if not path.endswith("/"):
                     return self._app, {"GET": _redirect}, ()
-                file += "index.html"
+                file += b"index.html"
                 info = os.stat(file)
             elif path.endswith("/"):
                 return None
@@ -174,7 +175,7 @@ class Static:
             return None
         if len(self._entries) >= _MAX_ENTRIES:
             self._entries.clear()
-        self._entries[path] = entry = Entry(file, info)
+        self._entries[path] = entry = Entry(file.decode(), info)
         return self._app, route, {"entry": entry}
 
     def empty(self):

@@ -95,7 +95,8 @@ if MICROPYTHON:
 
     # What suspends a task once.
     _ONCE = (None,)
-    _iter = iter
+    # A builtin's name is looked for in the module, then in a list of 99.
+    _iter, _type, _StopIteration = iter, type, StopIteration
 
     def reactor():
         """Return the loop's Reactor; it is put into its place where it is not there yet."""
@@ -318,16 +319,16 @@ if MICROPYTHON:
 
     def is_pending(result):
         """Tell whether what a handler returned has still to be awaited."""
-        return type(result) is GENERATOR
+        return _type(result) is GENERATOR
 
     def settled(pending):
         """Await what `is_pending`; return its result, or `Chunks` where it is a generator after all.
 
         The first value decides: a coroutine has none that is not None.
         """
-        while type(pending) is GENERATOR:
+        while _type(pending) is GENERATOR:
             value = yield from drive(pending)
-            pending = value.value if type(value) is StopIteration else _chunks(pending, value)
+            pending = value.value if _type(value) is _StopIteration else _chunks(pending, value)
         return pending
 
     def _chunks(source, first):
@@ -343,7 +344,7 @@ if MICROPYTHON:
         while True:
             try:
                 value = source.throw(error) if error else source.send(None)
-            except StopIteration as end:
+            except _StopIteration as end:
                 return end
             if value is not None:
                 return value
