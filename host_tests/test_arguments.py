@@ -65,6 +65,13 @@ def test_what_only_one_file_of_an_application_names_is_private():
     assert hidden[Path("site/x.py")] == one.replace("WORD", "_WORD").replace("show", "_show")
 
 
+def test_what_is_no_python_stays():
+    for text in ("x = = 1\n", "x = (1,\n", 'x = """1\n'):
+        files = {Path("site/one.py"): text, Path("site/two.py"): "seen = 1\n"}
+        hidden = arguments.hide(files)
+        assert arguments.shorten(hidden) == {Path("site/one.py"): text, Path("site/two.py"): "_seen = 1\n"}
+
+
 def test_firmware_is_the_same_but_for_names():
     package = ROOT / "firmware"
     texts = {

@@ -1,5 +1,7 @@
 """tools/kept.py: what takes long to make is made once, and anew where anything it is made of has changed."""
 
+import os
+
 import pytest
 
 from tools import kept
@@ -46,6 +48,17 @@ def test_few_are_kept(made, monkeypatch):
     for name in "abcd":
         make(made, name)
     assert len(list(kept.CACHE.iterdir())) == 2
+
+
+def test_one_that_is_asked_for_again_stays(made, monkeypatch):
+    monkeypatch.setattr(kept, "_MOST_FILES", 2)
+    for name in "aba":
+        make(made, name)
+        for file in kept.CACHE.iterdir():  # a second later
+            os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 1))
+    make(made, "c")
+    make(made, "a")
+    assert made == [("a",), ("b",), ("c",)]
 
 
 def test_text_is_made_where_none_can_be_kept(made, tmp_path, monkeypatch):

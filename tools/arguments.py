@@ -18,11 +18,13 @@ what its documents name (`public`, their words): others may want it.
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
-import tokenize
 from collections import Counter
 from string import ascii_lowercase
+
+from tools import syntax
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 # Folders that hold an application and no library: nobody else calls what is there.
@@ -45,7 +47,7 @@ def shorten(sources: dict, others=()) -> dict:
 
 def _parse(text: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        return syntax.parse(text)
     except (SyntaxError, ValueError):
         return ast.Module([], [])  # MicroPython's compiler says what is wrong with it
 
@@ -57,7 +59,7 @@ def _is_own(path) -> bool:
 def _fixed(tree: ast.Module) -> set[str]:
     """Return the names that a module needs for something else than arguments and variables of functions."""
     fixed = {"self", "cls"}
-    for node in ast.walk(tree):
+    for node in syntax.nodes(tree):
         if isinstance(node, ast.Attribute):
             fixed.add(node.attr)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -80,14 +82,14 @@ def _fixed(tree: ast.Module) -> set[str]:
 
 def _outside_functions(node: ast.AST):
     yield node
-    for child in ast.iter_child_nodes(node):
+    for child in syntax.children(node):
         if not isinstance(child, FUNCTIONS):
             yield from _outside_functions(child)
 
 
 def _shorten(text: str, tree: ast.Module, fixed: set[str], is_own: bool) -> str:
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | fixed
-    used |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    used = {node.id for node in syntax.nodes(tree) if isinstance(node, ast.Name)} | fixed
+    used |= {node.arg for node in syntax.nodes(tree) if isinstance(node, ast.arg)}
     letters = [letter for letter in ascii_lowercase if letter not in used]
     places = {}  # (line, column in bytes) to (old name, new name)
     _look(tree, fixed, is_own, False, letters, places)
@@ -101,13 +103,13 @@ def _shorten(text: str, tree: ast.Module, fixed: set[str], is_own: bool) -> str:
 
 def _look(node, fixed, is_own, is_inner, letters, places):
     """Find what is to be renamed in all functions of a node; each has the letters that those around it left."""
-    for child in ast.iter_child_nodes(node):
+    for child in syntax.children(node):
         left = letters
         if isinstance(child, FUNCTIONS):
             names = [name for name in _own(child, fixed, is_own or is_inner) if _is_simple(child, name)]
             new = dict(zip(names, letters))
             left = letters[len(new) :]
-            for inner in ast.walk(child):
+            for inner in syntax.walk(child):
                 name = inner.id if isinstance(inner, ast.Name) else getattr(inner, "arg", None)
                 if isinstance(inner, (ast.Name, ast.arg)) and name in new:
                     places[inner.lineno, inner.col_offset] = name, new[name]
@@ -133,16 +135,16 @@ def _is_simple(function, name: str) -> bool:
         *filter(None, function.args.kw_defaults),
         *getattr(function, "decorator_list", ()),
     ]
-    if any(isinstance(node, ast.Name) and node.id == name for part in outer for node in ast.walk(part)):
+    if any(isinstance(node, ast.Name) and node.id == name for part in outer for node in syntax.walk(part)):
         return False
-    for node in ast.walk(function):
+    for node in syntax.walk(function):
         if isinstance(node, FUNCTIONS) and node is not function:
             arguments = node.args
             every = [*arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
             if any(arg and arg.arg == name for arg in every):
                 return False
         elif isinstance(node, ast.JoinedStr):
-            if any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(node)):
+            if any(isinstance(inner, ast.Name) and inner.id == name for inner in syntax.walk(node)):
                 return False
         elif isinstance(node, ast.ExceptHandler) and node.name == name:
             return False
@@ -167,14 +169,20 @@ def hide(sources: dict, others=(), public=frozenset()) -> dict:
 def words(tree: ast.Module) -> set[str]:
     """Return all words of a module that may be a name of something."""
     words = set()
-    for node in ast.walk(tree):
-        for field in ("id", "attr", "arg", "name", "asname", "module"):
+    for node in syntax.nodes(tree):
+        for field in _words_of(node.__class__):
             value = getattr(node, field, None)
             if isinstance(value, str):
                 words.update(value.split("."))
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             words.update(re.findall(r"\w+", node.value))
     return words
+
+
+@functools.lru_cache(None)
+def _words_of(kind: type) -> tuple[str, ...]:
+    """Return the fields of a kind of node that may be a name."""
+    return tuple(field for field in ("id", "attr", "arg", "name", "asname", "module") if field in kind._fields)
 
 
 def _made(tree: ast.Module) -> set[str]:
@@ -185,7 +193,7 @@ def _made(tree: ast.Module) -> set[str]:
             made.add(node.name)
         elif isinstance(node, ast.Assign):
             made.update(target.id for target in node.targets if isinstance(target, ast.Name))
-    for node in ast.walk(tree):
+    for node in syntax.nodes(tree):
         if isinstance(node, ast.Attribute):
             made.discard(node.attr)
         elif isinstance(node, (ast.arg, ast.keyword)):
@@ -194,7 +202,7 @@ def _made(tree: ast.Module) -> set[str]:
             for alias in node.names:
                 made -= {alias.asname, *alias.name.split(".")}
         elif isinstance(node, ast.JoinedStr):
-            made -= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+            made -= {inner.id for inner in syntax.walk(node) if isinstance(inner, ast.Name)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
             made.discard(node.value)
     return {name for name in made - COMPILERS if not name.startswith("_")}
@@ -202,9 +210,11 @@ def _made(tree: ast.Module) -> set[str]:
 
 def _hide(text: str, made: set[str], named: Counter) -> str:
     made = {name for name in made if named[name] == 1 and not named["_" + name]}
+    if not made:
+        return text
     lines = io.StringIO(text).readlines()
-    for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
-        if token.type == tokenize.NAME and token.string in made:
+    for token in reversed(syntax.names(text)):
+        if token.string in made:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column] + "_" + lines[row - 1][column:]
     return "".join(lines)

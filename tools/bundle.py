@@ -22,6 +22,7 @@ import io
 import tokenize
 from pathlib import Path
 
+from tools import syntax
 from tools.arguments import COMPILERS
 from tools.scopes import Module, Scopes, head, imported_by
 
@@ -42,7 +43,11 @@ class Bundle:
         self._shortcuts = _shortcuts(self._modules[package]) if package in self._modules else {}
         self._members = self._sorted([f"{package}.{member}" for member in members if f"{package}.{member}" in names])
         self._final, self._values = {}, {}
-        self._scopes = {name: Scopes(module, self.target, names) for name, module in self._modules.items()}
+        self._scopes = {
+            name: Scopes(module, self.target, names)
+            for name, module in self._modules.items()
+            if name in self._members or any(self._imported(module))
+        }
         self._choose_values()
         self._choose_names()
         rewritten = {}
@@ -80,13 +85,19 @@ class Bundle:
             dotted, name = module.imports[name]
         return None
 
+    def _imported(self, module: Module):
+        """Yield what each name that a module imports from the tree means, as `target` has it."""
+        for node in syntax.nodes(module.tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield from (self.target(*found) for found in imported_by(node, self._modules).values())
+
     def final(self, dotted: str, name: str) -> str:
         """Return by which name the bundle has what is `name` in a member."""
         return self._final.get((dotted, name), name)
 
-    def scopes(self, dotted: str) -> Scopes:
-        """Return what the names of a module mean."""
-        return self._scopes[dotted]
+    def uses(self, dotted: str) -> list:
+        """Return the names of a module that may mean something of the bundle, as `Scopes` has them."""
+        return self._scopes[dotted].uses if dotted in self._scopes else []
 
     def value(self, dotted: str, name: str):
         """Return what the compiler puts in the place of a member's name, or None."""
@@ -137,7 +148,7 @@ class Bundle:
         by_name, outside, used = set(), set(), {}
         for dotted, module in self._modules.items():
             by_name |= {node.value for node in _texts(module.tree)}
-            for node, _, target in self._scopes[dotted].uses:
+            for node, _, target in self.uses(dotted):
                 if isinstance(node, ast.Attribute):
                     target = self.target(target[0], node.attr)
                 elif isinstance(node, ast.Name) and target is None:
@@ -146,9 +157,8 @@ class Bundle:
                     used.setdefault(target, []).append((places.get(dotted, len(places)), node.lineno))
                 elif target[0] != dotted or isinstance(node.ctx, ast.Del):
                     kept.add(target)
-            for node in () if dotted in places else ast.walk(module.tree):
-                if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    outside.update(self.target(*found) for found in imported_by(node, set(self._modules)).values())
+            if dotted not in places:
+                outside.update(self._imported(module))
         if not any("const" in (*self._modules[dotted].own, *_brought(self._modules[dotted])) for dotted in places):
             return
         for dotted, at in places.items():
@@ -203,11 +213,11 @@ class Bundle:
 
     def stand_ins(self, text: str) -> dict:
         """Return the modules by which others know the members, for the bundle's text as it was renamed."""
-        names, renamed = (list(_ordered(ast.parse(one))) for one in (self.texts[self.path], text))
+        names, renamed = (list(_ordered(syntax.parse(one))) for one in (self.texts[self.path], text))
         assert len(names) == len(renamed)
         new = dict(zip(names, renamed))
         made = {}
-        numbers = dict(_numbers(ast.parse(text)))
+        numbers = dict(_numbers(syntax.parse(text)))
         for dotted in self._members:
             module = self._modules[dotted]
             lines, later = [], []
@@ -229,7 +239,7 @@ class Bundle:
 
     def functions(self, text: str):
         """Yield (name, path, line) of each function of the bundle's text: where it was before it was bundled."""
-        for node in ast.walk(ast.parse(text)):
+        for node in syntax.nodes(syntax.parse(text)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield (node.name, *self.lines[node.lineno - 1])
 
@@ -303,21 +313,21 @@ def _brought(module: Module):
 
 def _texts(tree: ast.Module):
     """Yield the constants of a module that are text, docstrings apart."""
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    docstrings = {id(node.value) for node in syntax.nodes(tree) if isinstance(node, ast.Expr)}
+    for node in syntax.nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node
 
 
 def _dense(text: str):
     """Yield (line number, line) of what is neither empty nor a comment or docstring: lines further down cost more."""
-    tree = ast.parse(text)
+    tree = syntax.parse(text)
     lines = text.splitlines(keepends=True)
     gone = set(range(1, len(lines) + 1))
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
             gone -= set(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(tree):
+    for node in syntax.nodes(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and len(body) > 1:
             for child in body:
@@ -349,11 +359,11 @@ class _Writer:
                 value = bundle.value(module.dotted, node.targets[0].id)
                 if value is not None:
                     self._replace(node.value, f"const({value!r})")
-                    done.update(ast.walk(node.value))
-        for node, function, target in bundle.scopes(module.dotted).uses:
+                    done.update(syntax.walk(node.value))
+        for node, function, target in bundle.uses(module.dotted):
             if node not in done:
                 self._use(node, function, target)
-        for node in ast.walk(module.tree):
+        for node in syntax.nodes(module.tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
             elif self._is_member and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

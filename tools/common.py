@@ -18,12 +18,11 @@ import builtins
 import io
 import keyword
 import re
-import tokenize
 import zlib
 from collections import Counter
 from pathlib import Path
 
-from tools import arguments
+from tools import arguments, syntax
 from tools.arguments import FUNCTIONS
 
 ROM = Path(__file__).with_name("rom_names.txt")
@@ -62,7 +61,7 @@ def shorten(sources: dict, others=(), public=frozenset(), first=()) -> dict:
         words |= arguments.words(_parse(text) or ast.Module([], []))
     fixed |= words
     used = Counter()
-    found = {path: [token for token in _tokens(text) if token.type == tokenize.NAME] for path, text in sources.items()}
+    found = {path: syntax.names(text) for path, text in sources.items()}
     for tokens in found.values():
         used.update(token.string for token in tokens)
     at_first = [{token.string for token in found.get(path, ())} for path in first]
@@ -79,13 +78,13 @@ def _choose(ours: list[str], trees, targets: set[str]) -> dict[str, str]:
     """Return {name: new name}. An attribute's may be that of something that is no attribute, too."""
     attributes, others = set(), set()
     for tree in trees:
-        for node in ast.walk(tree):
+        for node in syntax.nodes(tree):
             if isinstance(node, ast.Attribute):
                 attributes.add(node.attr)
             elif isinstance(node, ast.ClassDef):
                 attributes |= _made_by(node.body)
             methods = node.body if isinstance(node, ast.ClassDef) else ()
-            for child in ast.iter_child_nodes(node):
+            for child in syntax.children(node):
                 if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and child not in methods:
                     others.add(child.name)
             if isinstance(node, ast.Name):
@@ -123,19 +122,15 @@ def rom_names() -> tuple[set[str], set[str]]:
 
 def _parse(text: str) -> ast.Module | None:
     try:
-        return ast.parse(text)
+        return syntax.parse(text)
     except (SyntaxError, ValueError):
         return None
-
-
-def _tokens(text: str):
-    return tokenize.generate_tokens(io.StringIO(text).readline)
 
 
 def _bound(tree: ast.Module) -> set[str]:
     """Return the names that a module gives to something and that a board keeps: those of variables are not."""
     bound = set()
-    for node in ast.walk(tree):
+    for node in syntax.nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             bound.add(node.name)
         elif isinstance(node, ast.ClassDef):
@@ -154,9 +149,9 @@ def _bound(tree: ast.Module) -> set[str]:
 def _fixed(tree: ast.Module) -> set[str]:
     """Return the names that a module gets from elsewhere, gives by keyword, or may mean by a text."""
     fixed = set()
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    docstrings = {id(node.value) for node in syntax.nodes(tree) if isinstance(node, ast.Expr)}
     foreign = _foreign(tree)
-    for node in ast.walk(tree):
+    for node in syntax.nodes(tree):
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) in foreign:
             fixed.add(node.attr)
         elif isinstance(node, ast.keyword):
@@ -172,7 +167,7 @@ def _fixed(tree: ast.Module) -> set[str]:
                 fixed.update(alias.name.split("."))
         elif isinstance(node, ast.JoinedStr):
             # Python 3.11 and before give no tokens for what is in it.
-            for inner in ast.walk(node):
+            for inner in syntax.walk(node):
                 fixed.update((getattr(inner, "id", None), getattr(inner, "attr", None)))
         elif isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and id(node) not in docstrings:
             text = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
@@ -184,7 +179,7 @@ def _fixed(tree: ast.Module) -> set[str]:
 
 def _foreign(tree: ast.Module) -> set[str]:
     """Return what a module calls the modules that are not in the package: an image's own, say, has other names."""
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    imports = [node for node in syntax.nodes(tree) if isinstance(node, ast.Import)]
     return {alias.asname or alias.name for node in imports for alias in node.names if "." not in alias.name}
 
 
@@ -201,7 +196,7 @@ def _consts(tree: ast.Module) -> set[str]:
 def _public(tree: ast.Module) -> set[str]:
     """Return what a module has for others: its own names without a `_`, its classes', and arguments given by name."""
     public = set()
-    for node in ast.walk(tree):
+    for node in syntax.nodes(tree):
         if isinstance(node, ast.ClassDef):
             public |= _made_by(node.body)
         elif isinstance(node, FUNCTIONS):
@@ -217,7 +212,7 @@ def _made_by(body) -> set[str]:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             made.add(statement.name)
         elif not isinstance(statement, (ast.Import, ast.ImportFrom)):
-            inner = ast.walk(statement)
+            inner = syntax.walk(statement)
             made.update(node.id for node in inner if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
     return made
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tools import ROOT
 
 CACHE = ROOT / ".cache" / "texts"
-# A file has 700 KB; who works on a tree comes back to none that is older.
+# A file has 700 KB; who works on a tree comes back to none that was not asked for since so many others.
 _MOST_FILES = 12
 
 
@@ -25,7 +25,9 @@ def kept(inputs: list[str], make: Callable[[], dict[str, str]]) -> dict[str, str
     digest = hashlib.sha256(json.dumps([*inputs, _makers()]).encode()).hexdigest()
     file = CACHE / f"{digest}.json"
     with contextlib.suppress(OSError, ValueError):
-        return json.loads(file.read_bytes())
+        made = json.loads(file.read_bytes())
+        os.utime(file)
+        return made
     made = make()
     # Whoever cannot write here makes it every time.
     with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tools import arguments, bundle, common, kept, names
+from tools import arguments, bundle, common, kept, names, syntax
 
 # What no board imports.
 LAPTOPS = ("cpython.py", "laptop.py", "testing.py")
@@ -173,6 +173,7 @@ def _rewritten(texts, source, beside, is_bundled):
     return short
 
 
+@syntax.uncollected()
 def bundled(texts: dict, source: Path, beside: list[str]) -> tuple[list[bundle.Bundle], dict]:
     """Return (the BUNDLES of a tree, its texts with those, all with the names that a board has)."""
     short = _short(texts, source, beside)
@@ -186,6 +187,18 @@ def bundled(texts: dict, source: Path, beside: list[str]) -> tuple[list[bundle.B
 
 def frozen(texts: dict, source: Path, beside: list[str]) -> dict:
     """Return what is frozen in the place of the texts, {path: text}: names that all may mean are as they were."""
+    paths = [part for place in texts for part in (place.as_posix(), texts[place])]
+
+    def make() -> dict[str, str]:
+        made = _frozen(texts, source, beside)
+        return {place.as_posix(): made[place] for place in made}
+
+    there = kept.kept(["frozen", source.name, str(FROZEN_BUNDLES), *beside, "", *paths], make)
+    return {Path(place): there[place] for place in there}
+
+
+@syntax.uncollected()
+def _frozen(texts, source, beside):
     short = names.shorten(texts, beside)
     made = bundles(short, source.name, FROZEN_BUNDLES)
     if made:
@@ -195,6 +208,7 @@ def frozen(texts: dict, source: Path, beside: list[str]) -> dict:
     return short
 
 
+@syntax.uncollected()
 def _short(texts, source, beside):
     return names.shorten(arguments.shorten(arguments.hide(texts, beside, _words(source)), beside), beside)
 

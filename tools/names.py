@@ -20,9 +20,10 @@ import ast
 import builtins
 import io
 import re
-import tokenize
 from collections import defaultdict
 from string import ascii_lowercase, ascii_uppercase
+
+from tools import syntax
 
 PRIVATE = re.compile(r"_[A-Za-z][A-Za-z0-9_]*")
 # What may be the beginning of a name in a text: getattr(self, "_do_" + method), "_do_%s" % method.
@@ -44,13 +45,13 @@ class Names:
         self.classes, self.bases, self.consts = set(), set(), set()
         self.used, self._imported = set(), {}
         try:
-            tree = ast.parse(text)
+            tree = syntax.parse(text)
         except (SyntaxError, ValueError):
             self.fixed.update(PRIVATE.findall(text))
             return
-        lines = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+        lines = (node.value for node in syntax.nodes(tree) if isinstance(node, ast.Expr))
         docstrings = {id(line) for line in lines if isinstance(line, ast.Constant)}
-        for node in ast.walk(tree):
+        for node in syntax.nodes(tree):
             if id(node) not in docstrings:
                 self._look(node)
         self.bound |= self.attributes
@@ -84,7 +85,7 @@ class Names:
                 self._imported[alias.asname or alias.name] = alias.name
         elif isinstance(node, ast.JoinedStr):
             # Python 3.11 and before give no tokens for what is in it.
-            for inner in ast.walk(node):
+            for inner in syntax.walk(node):
                 self.fixed.update((getattr(inner, "id", None), getattr(inner, "attr", None)))
         elif isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
             told = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
@@ -113,7 +114,9 @@ def _made_by(statement) -> set[str]:
     """Return the names that a statement of a class's body makes."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {statement.name}
-    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return {
+        node.id for node in syntax.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def shorten(sources: dict, others=()) -> dict:
@@ -174,8 +177,7 @@ def _families(modules: dict) -> dict:
 def _rename(text: str, short: dict[str, str], ours: set[str], taken: set[str], consts: set[str]) -> str:
     """Return a module's text with the names `ours` as they are in `short`, where those that are new to it are added."""
     lines = io.StringIO(text).readlines()
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    found = [token for token in tokens if token.type == tokenize.NAME and PRIVATE.fullmatch(token.string)]
+    found = [token for token in syntax.names(text) if PRIVATE.fullmatch(token.string)]
     for token in found:
         if token.string in ours and token.string not in short:
             is_const = token.string in consts

@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from tools import syntax
 from tools.arguments import FUNCTIONS
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_APART = (*FUNCTIONS, *COMPREHENSIONS, ast.ClassDef)
 
 
 class Module:
@@ -22,7 +24,7 @@ class Module:
     def __init__(self, path: Path, dotted: str, text: str, tree_names: set[str]):
         self.path, self.dotted, self.text = path, dotted, text
         self.leaf = dotted.rpartition(".")[2]
-        self.tree = ast.parse(text)
+        self.tree = syntax.parse(text)
         self.own, self.imports, self.rebound = [], {}, set()
         for node in head(self.tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -31,7 +33,7 @@ class Module:
                 self.own.append(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 self.own.append(node.id)
-        for node in ast.walk(self.tree):
+        for node in syntax.nodes(self.tree):
             if isinstance(node, ast.Global):
                 self.rebound.update(node.names)
                 self.own.extend(node.names)
@@ -39,10 +41,12 @@ class Module:
 
 def head(node):
     """Yield what is done when a module is imported, functions and classes as one each."""
-    for child in ast.iter_child_nodes(node):
+    todo = syntax.children(node)[::-1]
+    while todo:
+        child = todo.pop()
         yield child
-        if not isinstance(child, (*FUNCTIONS, *COMPREHENSIONS, ast.ClassDef)):
-            yield from head(child)
+        if not isinstance(child, _APART):
+            todo += reversed(syntax.children(child))
 
 
 def imported_by(node, tree_names: set[str]) -> dict:
@@ -102,6 +106,10 @@ class Scopes(ast.NodeVisitor):
                         own.add(known)
         return own - outer, imports
 
+    def generic_visit(self, node):
+        for child in syntax.children(node):
+            self.visit(child)
+
     def _within(self, node, scope):
         self._stack.append((node, *scope))
         self.generic_visit(node)
@@ -142,7 +150,7 @@ class Scopes(ast.NodeVisitor):
         own = {
             name.id
             for generator in node.generators
-            for name in ast.walk(generator.target)
+            for name in syntax.walk(generator.target)
             if isinstance(name, ast.Name)
         }
         self.inner |= own
