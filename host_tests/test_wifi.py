@@ -72,6 +72,11 @@ def test_days_end_as_they_should_on_micropython(micropython):
 def test_random_day_ends_with_a_network(day):
     """Whatever happens: every request is answered, the driver is treated with manners, no error ends the task."""
     vectors.wifi.say = vectors.joining.say = vectors.quietly
+    with vectors.BorrowedOnce():
+        live_through(day)
+
+
+def live_through(day):
     board = vectors.Board()
     home = board.air.add(*vectors.HOME)
     board.air.add("Cabin", "password1")
