@@ -116,7 +116,7 @@ class Buckets:
         parts = self._parts[at]
         # Who asks seldom enough has always as many left.
         if parts != self._told_parts:
-            self._told = b"%s%d;t=%d\r\n" % (self._lines, parts // _TOKEN, self.wait_s(at))
+            self._told = self._lines + b"%d;t=%d\r\n" % (parts // _TOKEN, self.wait_s(at))
             self._told_parts = parts
         return self._told
 

@@ -20,7 +20,7 @@ _COUNTER_MASK = 0x3FFFFFFF
 
 _FIELD = b"X-Request-ID: "
 
-_prefix = _FIELD + hexlify(os.urandom(4)) + b"-%x\r\n"
+_id = hexlify(os.urandom(4)) + b"-%x"
 _counter = 0
 
 
@@ -49,13 +49,10 @@ def _begin(request):
     if request.raw_id is not None:
         return
     sent = request.field(b"x-request-id")
-    if sent is not None and is_valid(sent):
-        line = b"%s%s\r\n" % (_FIELD, sent)
-    else:
+    if sent is None or not is_valid(sent):
         _counter = (_counter + 1) & _COUNTER_MASK
-        line = _prefix % _counter
-        sent = line[len(_FIELD) : -2]
-    request.answer_lines += line
+        sent = _id % _counter
+    request.answer_lines += _FIELD + sent + b"\r\n"
     request.raw_id = sent
 
 

@@ -199,10 +199,13 @@ def is_plain(b: ptr8, i: int, end: int) -> int:
         c = b[i]
         if c == 34:
             i += 1
-            while i < end and b[i] != 34:
-                if b[i] > 127:
+            while i < end:
+                c = b[i]
+                if c == 34:
+                    break
+                if c > 127:
                     found = 2
-                elif b[i] == 92:
+                elif c == 92:
                     i += 1
                     if i + 1 < end and b[i] == 117 and b[i + 1] == 100:
                         found = 2

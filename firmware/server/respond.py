@@ -58,9 +58,12 @@ def respond(slot, request, result):
         rest = put_value(slot.server, request, result)
         if rest:
             return write(slot, request, rest, 0)
+        result = to_response(result)
     elif _type(result) is _dict or _type(result) is _list:
         result = to_json(slot.server, result)
-    slot.response = result = to_response(result)
+    else:
+        result = to_response(result)
+    slot.response = result
     if hooks[1]:
         rest = run_hooks(slot, request, hooks[1], 0)
         if rest is not None:
@@ -202,18 +205,18 @@ def make_start(server, kind):
 
 
 def to_json(server, value):
-    """Return the Response for JSON that hooks are to see, or the value itself where `to_response` is to make it.
+    """Return the Response for JSON that hooks are to see.
 
     What is longer than a piece is kept in pieces: a heap that is in pieces has no room for more.
     """
     size = dump_json(value, server)
     if size > MAX_JSON:
         server.text = transport.new_text(TEXT_BYTES)
-        return value
+        return to_response(value)
     view = server.out_view[:size]
     take_json(server.text, view)
     if is_plain(server.out, 0, size) != 1:
-        return value
+        return to_response(value)
     if size <= MAX_WHOLE:
         return Response(_bytes(view), 200, None, JSON)
     return Pieces(view)
