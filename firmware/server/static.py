@@ -60,7 +60,7 @@ def check_folder(path):
 
 
 class Entry:
-    """One file as it was when last looked at."""
+    """One file as it was when last looked at; `path` is bytes (see `Static`)."""
 
     def __init__(self, path, info):
         self.path = path
@@ -143,7 +143,7 @@ class Static:
         """`packed`: whether a file's `.gz` is that file, compressed."""
         self._packed = packed
         self._app = app
-        # Bytes: MicroPython looks for each new text among all names that there are, and a path is often of no file.
+        # Bytes: MicroPython looks for each new text among all names that there are, for a path of a file several times.
         self._folder = folder.rstrip("/").encode()
         # no-cache: keep it, but ask each time whether it is still the same.
         self._cache_control = b"Cache-Control: %s\r\n" % (b"max-age=%d" % max_age_s if max_age_s else b"no-cache")
@@ -175,7 +175,7 @@ class Static:
             return None
         if len(self._entries) >= _MAX_ENTRIES:
             self._entries.clear()
-        self._entries[path] = entry = Entry(file.decode(), info)
+        self._entries[path] = entry = Entry(file, info)
         return self._app, route, {"entry": entry}
 
     def empty(self):
@@ -242,9 +242,9 @@ class Static:
         tag, size = entry.tag, entry.size
         packed = None
         try:
-            info = os.stat(entry.path + ".gz") if self._packed else (0,) * 10
+            info = os.stat(entry.path + b".gz") if self._packed else (0,) * 10
             if info[0] & _KIND == _FILE:
-                packed = Entry(entry.path + ".gz", info)
+                packed = Entry(entry.path + b".gz", info)
                 await packed.hash()
                 age_s = min(age_s, abs(now - packed.changed))
                 if not packed.is_gzip_of(end):
@@ -257,7 +257,7 @@ class Static:
         entry.gzip = packed
         # Another request may have begun to look meanwhile.
         entry.tag, entry.size = tag, size
-        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path), self._cache_control)
+        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path.decode()), self._cache_control)
         if packed:
             lines += b"Vary: Accept-Encoding\r\n"
             packed.tell(lines + b"Content-Encoding: gzip\r\n")
