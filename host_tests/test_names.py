@@ -2,10 +2,11 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
-from tools import ROOT, mpy, names
+from tools import ROOT, kept, mpy, names
 
 
 def shorten(*texts, others=()):
@@ -174,6 +175,17 @@ def test_tree_is_shortened_before_it_is_compiled(tmp_path):
     code = (tmp_path / "one" / "package" / "part.mpy").read_bytes()
     assert b"_seen" in code and b"_hidden_from_all" not in code
     assert code == (tmp_path / "two" / "package" / "part.mpy").read_bytes()
+
+
+def test_comment_beside_a_tree_is_no_reason_to_shorten_it_anew(tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    made = []
+    monkeypatch.setattr(kept, "CACHE", tmp_path / "texts")
+    monkeypatch.setattr(mpy, "_rewritten", lambda texts, source, beside, is_bundled: made.append(beside) or texts)
+    texts = {Path("part.py"): "_seen = 1\n"}
+    for beside in ("print(part._seen)\n", "# It sees.\n\nprint(part._seen)  # all\n", "print(part._all)\n", "if:\n"):
+        assert mpy.rewritten(texts, package, [beside], False) == texts
+    assert made == [["print(part._seen)\n"], ["print(part._all)\n"], ["if:\n"]]
 
 
 def test_firmware_is_the_same_but_for_its_private_names():

@@ -9,6 +9,7 @@ architecture: "xtensawin" (ESP32, S2, S3), "rv32imc" (C2, C3, C6), "x64" and "x8
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import re
@@ -160,7 +161,7 @@ def rewritten(texts: dict, source: Path, beside: list[str], is_bundled: bool) ->
         made = _rewritten(texts, source, beside, is_bundled)
         return {place.as_posix(): made[place] for place in made}
 
-    there = kept.kept([*told, *beside, "", *paths], make)
+    there = kept.kept([*told, *_code(beside), "", *paths], make)
     return {Path(place): there[place] for place in there}
 
 
@@ -193,8 +194,20 @@ def frozen(texts: dict, source: Path, beside: list[str]) -> dict:
         made = _frozen(texts, source, beside)
         return {place.as_posix(): made[place] for place in made}
 
-    there = kept.kept(["frozen", source.name, str(FROZEN_BUNDLES), *beside, "", *paths], make)
+    there = kept.kept(["frozen", source.name, str(FROZEN_BUNDLES), *_code(beside), "", *paths], make)
     return {Path(place): there[place] for place in there}
+
+
+@syntax.uncollected()
+def _code(texts: list[str]) -> list[str]:
+    """Return what the code of modules is, whatever their comments and lines are; what is no Python as it is."""
+    made = []
+    for text in texts:
+        try:
+            made.append(ast.dump(syntax.parse(text)))
+        except (SyntaxError, ValueError):
+            made.append(text)
+    return made
 
 
 @syntax.uncollected()
