@@ -9,6 +9,7 @@ import pytest
 
 from host_tests.servers import SOCKET_TIMEOUT_S
 from host_tests.test_connection import Client, request
+from tools.mixed import UPGRADE
 
 HOLES = "host_tests/apps/holes.py"
 MOST_BYTES = 256
@@ -33,6 +34,10 @@ def questions(tag):
         "not modified": (request(page, f"If-None-Match: {tag}", *BROWSER), 304),
         "part": (request(page, "Range: bytes=1-9", *BROWSER), 206),
         "JSON": (request("GET /json"), 200),
+        "JSON with fields": (request("GET /fields"), 200),
+        "stream": (request("GET /stream"), 200),
+        "events": (request("GET /events?since=0"), 200),
+        "WebSocket": (request("GET /ws", "Authorization: Bearer a token of length 22..", *UPGRADE), 101),
         "text": (request("GET /text"), 200),
         "not found": (request("GET /nothing", *BROWSER), 404),
         "not found, JSON": (request("GET /nothing", "Accept: application/json"), 404),
@@ -53,7 +58,12 @@ def test_heap_in_pieces_of_256_bytes_answers(start_server):
         with Client(server) as client:
             client.socket.settimeout(SOCKET_TIMEOUT_S)
             client.send(raw)
-            return client.read(head=raw.startswith(b"HEAD"))
+            answer = client.read(head=raw.startswith((b"HEAD", b"GET /events", b"GET /ws")))
+            if raw.startswith(b"GET /events"):
+                received = b""
+                while b"id: 8\n" not in received:
+                    received += client.socket.recv(4096) or pytest.fail("cut")
+            return answer
 
     tag = ask(request("GET /www/page.html")).header("etag")
     # What each takes is loaded, and every slot has its first client.

@@ -10,7 +10,7 @@ is CLOSED, 2, when `onerror` is called): the page has to make a new one, after `
 
 from firmware.http.errors import HTTPError
 from firmware.server.receive import is_gone
-from firmware.server.slot import push, wait_live
+from firmware.server.slot import push_parts, wait_live
 from firmware.server.stream import frame_lines
 
 # Milliseconds before a browser comes back.
@@ -19,7 +19,7 @@ _RETRY_MS = 2000
 # Sweeps between signs of life, 15 s: what the standard advises, for proxies that end what is silent.
 _HEARTBEAT_SWEEPS = 30
 
-# Events that go out together, after a pause or a reconnect: so few that they find a place in a heap in pieces.
+# Events that go out together, after a pause or a reconnect: what of them the socket does not take has to find a place.
 _BATCH_BYTES = 256
 
 
@@ -49,7 +49,7 @@ class Events:
 
     sent = 0
     _follower = None
-    _data = b"retry: %d\n\n" % _RETRY_MS
+    _first = b"retry: %d\n\n" % _RETRY_MS
 
     def __init__(self, feed, request):
         self._feed = feed
@@ -61,9 +61,7 @@ class Events:
     async def prime(self, slot):
         """Make the first events: an error until then has a status of its own."""
         self._follower = self._feed.follow(slot, self._since)
-        data = self._collect(self._data)
-        self.sent = len(data)
-        self._data = self._frame(data)
+        self._first = self._collect([self._first])
 
     async def end(self):
         """Follow no more."""
@@ -76,14 +74,14 @@ class Events:
 
     async def run(self, slot, head):
         """Send events until the client goes away, is too slow, or the server stops."""
-        data, self._data = self._data, None
+        events, self._first = self._first, None
         try:
             # Both are there: from here on nothing can be said of a lack of memory.
-            await push(slot, head)
-            await push(slot, data)
+            await push_parts(slot, head)
+            await push_parts(slot, self._frame(events))
             while True:
-                data = self._collect(b"")
-                if not data:
+                events = self._collect([])
+                if not events:
                     if is_gone(slot):
                         return
                     slot.deadline = slot.server.clock + _HEARTBEAT_SWEEPS
@@ -93,25 +91,30 @@ class Events:
                     except HTTPError:
                         if slot.server.draining:
                             break
-                        data = b":\n\n"
-                self.sent += len(data)
-                await push(slot, self._frame(data))
-            await push(slot, self._frame(b""))
+                        events = [b":\n\n"]
+                await push_parts(slot, self._frame(events))
+            await push_parts(slot, self._frame([]))
         finally:
             self._follower.end()
             slot.deadline = 0
 
-    def _collect(self, data):
-        """Return `data` and the next events."""
-        while len(data) < _BATCH_BYTES:
+    def _collect(self, events):
+        """Return the list `events`, with the next ones in it."""
+        size = 0
+        while size < _BATCH_BYTES:
             number = self._follower.take()
             if not number:
                 break
-            data += encode(self._feed.json(number), self._feed.event(number), number)
-        return data
+            event = encode(self._feed.json(number), self._feed.event(number), number)
+            size += len(event)
+            events.append(event)
+        return events
 
-    def _frame(self, data):
-        """Return `data` as a chunk, none as the last one; HTTP/1.0 gets it as it is."""
-        if not self._request.is_http_1_1():
-            return data
-        return b"%x\r\n%s\r\n" % (len(data), data)
+    def _frame(self, events):
+        """Return the parts of a chunk that has these events, none as the last one; HTTP/1.0 gets them as they are."""
+        size = sum([len(event) for event in events])
+        self.sent += size
+        if self._request.is_http_1_1():
+            events.insert(0, b"%x\r\n" % size)
+            events.append(b"\r\n")
+        return events

@@ -120,15 +120,17 @@ class Response:
         """Return the head as bytes (see `parts`)."""
         return b"".join(self.parts(common, more))
 
-    def parts(self, common, more=b""):
+    def parts(self, common, more=b"", framing=b""):
         """Return the head in parts: status line, `common`, the response's own field lines and `more` (`Request.lines`).
 
-        Of `more` is left out what `headers` has, too. Raises ValueError and TypeError, before anything is sent, for a
-        field that would not stay one line or is the server's own, and for a status that is none.
+        `framing`: those of a live body. Of both is left out what `headers` has, too. Raises ValueError and TypeError,
+        before anything is sent, for a field that would not stay one line or is the server's own, and for a status that
+        is none.
         """
         if self.headers:
-            return self._long_parts(common, more)
-        return status_line(self.status), common, self.lines or self._body_lines(self.content_type), more, b"\r\n"
+            return self._long_parts(common, more, framing)
+        lines = self.lines or self._body_lines(self.content_type)
+        return status_line(self.status), common, lines, more, framing, b"\r\n"
 
     def _body_lines(self, kind):
         """Return Content-Type, where it is `kind`, and Content-Length, as far as they are due."""
@@ -141,7 +143,7 @@ class Response:
             return b"Content-Type: %s\r\n" % kind
         return b"" if length or self.status in NO_BODY else b"Content-Length: 0\r\n"
 
-    def _long_parts(self, common, more):
+    def _long_parts(self, common, more, framing):
         kind = self.content_type
         lines = [status_line(self.status), common, self.lines]
         for name, values in self.headers.items():
@@ -158,7 +160,9 @@ class Response:
             # RFC 9110 7.8: what is about one connection is named there.
             lines.append(b"Connection: upgrade\r\n")
         if more:
-            lines.append(_others(more, self.headers))
+            _add_others(lines, more, self.headers)
+        if framing:
+            _add_others(lines, framing, self.headers)
         lines.append(b"\r\n")
         return lines
 
@@ -319,16 +323,18 @@ def field_lines(name, values):
     return lines
 
 
-def _others(lines, headers):
-    """Return the field lines that are in `headers` under no case of their name, and Vary, of which all lines count."""
-    folded = lines.lower()
-    for name in headers:
-        if (name.lower() + ":").encode() in folded:
-            names = [name.lower().encode() for name in headers if name.lower() != "vary"]
-            return b"".join(
-                [line + b"\r\n" for line in lines.split(b"\r\n")[:-1] if line[: line.find(b":")].lower() not in names]
-            )
-    return lines
+def _add_others(parts, lines, headers):
+    """Add the field lines that are in `headers` under no case of their name, and Vary, of which all lines count."""
+    names = [name.lower().encode() for name in headers]
+    start = at = 0
+    while at < len(lines):
+        name = lines[at : lines.find(b":", at)].lower()
+        end = lines.find(b"\n", at) + 1
+        if name in names and name != b"vary":
+            parts.append(lines[start:at])
+            start = end
+        at = end
+    parts.append(lines[start:] if start else lines)
 
 
 def _checked(value, kind):

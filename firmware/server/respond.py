@@ -20,7 +20,7 @@ from firmware.http.response import (
 from firmware.server import transport
 from firmware.server.limits import OUT_BYTES
 from firmware.server.pieces import Pieces
-from firmware.server.slot import AWAITING, BUSY, finish, push, writable
+from firmware.server.slot import AWAITING, BUSY, finish, push, push_parts, writable
 from firmware.server.transport import dump_json, is_pending, settled, take_json
 
 # JSON up to this many bytes is made in a buffer of its own: there is room for it behind a head.
@@ -61,6 +61,8 @@ def respond(slot, request, result):
         result = to_response(result)
     elif _type(result) is _dict or _type(result) is _list:
         result = to_json(slot.server, result)
+    elif _type(result) is _tuple:
+        result = with_json(slot.server, result)
     else:
         result = to_response(result)
     slot.response = result
@@ -222,6 +224,18 @@ def to_json(server, value):
     return Pieces(view)
 
 
+def with_json(server, result):
+    """Do as `to_json` for (JSON, status), (JSON, fields) or (JSON, status, fields), and as `to_response` for others."""
+    if not result or _type(result[0]) is not _dict and _type(result[0]) is not _list:
+        return to_response(result)
+    response = to_json(server, result[0])
+    other = to_response((b"",) + result[1:])
+    response.status, response.headers = other.status, other.headers
+    if other.content_type is not None:
+        response.content_type = other.content_type
+    return response
+
+
 def put_head(server, request, response):
     """Put a head into the buffer; return its end, 0 where it is longer."""
     if response.length and not response.lines and not getattr(response, "pieces", None):
@@ -259,7 +273,7 @@ async def send_rest(slot, request, at, size):
     slot.begun = request
     response = slot.response
     if not at:
-        await push(slot, response.head(slot.server.common, request.lines()))
+        await push_parts(slot, response.parts(slot.server.common, request.lines()))
     if response.length is not None and size:
         await send_file(slot, at, response if getattr(response, "pieces", None) else response.body, size)
     elif size:

@@ -13,6 +13,7 @@ import asyncio
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 from firmware.http.parser import new_marks
+from firmware.http.response import put_parts
 from firmware.server import transport
 
 READ = transport.READ
@@ -63,11 +64,15 @@ class Slot:
     def __init__(self, server):
         limits = server.limits
         self.server = server
-        self._own_buffer = bytearray(min(limits.head_bytes, _USUAL_HEAD_BYTES) + SPARE)
-        self._own_view = memoryview(self._own_buffer)
+        # On MicroPython all that a slot ever has are 29 names: with one more their table would be made anew, larger
+        # than what a heap in pieces has room for.
+        self.buffer = bytearray(min(limits.head_bytes, _USUAL_HEAD_BYTES) + SPARE)
+        self.view = memoryview(self.buffer)
+        self._own = self.buffer, self.view
         self.marks = new_marks(limits.target_bytes, limits.fields)
         self.state = FREE
-        self.sock = self.peer = None
+        self.sock = None
+        self.peer = None  # the client's address, as the system has it, or as text
         self.deadline = 0  # in sweeps; 0 is none
         self.cause = None  # why a wait ended before its time
         self.protocol = None  # what converses with the client in place of `connection`, if any (see `features.tls`)
@@ -79,15 +84,13 @@ class Slot:
         self.request = self.app = None  # what is being answered, and whose route it is
         self.response = None  # what is being sent
         self.begun = None  # the request whose answer is on its way
-        self._address = None
-        self.buffer, self.view = self._own_buffer, self._own_view
-        self.room = _len(self._own_buffer) - SPARE  # for a head
+        self.room = _len(self.buffer) - SPARE  # for a head
 
     def address(self):
         """Return the client's address as text."""
-        if self._address is None:
-            self._address = transport.address_of(self.peer)
-        return self._address
+        if type(self.peer) is not str:
+            self.peer = transport.address_of(self.peer)
+        return self.peer
 
     # The reactor calls it; where a handler waits for something else, what the client sends would call again and again.
     ready = transport.ready
@@ -114,8 +117,8 @@ class Slot:
 
 def shrink(slot):
     """Have a slot read into its own buffer again; the spare one is free for others."""
-    slot.buffer, slot.view = slot._own_buffer, slot._own_view
-    slot.room = _len(slot._own_buffer) - SPARE
+    slot.buffer, slot.view = slot._own
+    slot.room = _len(slot.buffer) - SPARE
     slot.again = None
     if slot.server.spare_of is slot:
         slot.server.spare_of = None
@@ -131,7 +134,6 @@ def seat(slot, client, protocol=None):
     slot.write = client[0].write if slot.server.budget is None else slot.write_bounded
     if protocol is not slot.protocol:
         slot.protocol = protocol
-    slot._address = None
     slot.sock, slot.peer = client
     slot.state = NEW
     slot.deadline = slot.server.clock + slot.server.limits.head_sweeps
@@ -188,7 +190,7 @@ def leave(slot):
     slot.state = FREE
     slot.deadline = slot.end = slot.head_end = slot.slow = 0
     slot.again = None
-    if slot.buffer is not slot._own_buffer:
+    if slot.buffer is not slot._own[0]:
         shrink(slot)
     if slot.cause is not None:
         slot.cause = None
@@ -312,6 +314,22 @@ async def push(slot, data):
             slot.moved += sent
             data = memoryview(data)[sent:]
         await writable(slot)
+
+
+async def push_parts(slot, parts):
+    """Write these bytes one behind the other, by way of the buffer where it has room for all. Raises as `push`."""
+    slot.deadline = 0
+    stop = put_parts(slot.server.out, parts)
+    if not stop:
+        for part in parts:
+            await push(slot, part)
+        return
+    try:
+        sent = slot.write(slot.server.out, stop) or 0
+    except OSError:
+        raise Lost
+    if sent < stop:
+        await push(slot, bytes(slot.server.out_view[sent:stop]))
 
 
 async def writable(slot):

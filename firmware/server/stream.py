@@ -2,8 +2,9 @@
 
 A `Response` of unknown length has a live body: `prime(slot)`, awaited before its head is made, so that an error until
 then has a status of its own; `lines()`, the field lines that frame it; `run(slot, head)`, awaited to send all of it,
-which raises OSError or Lost where the client is gone; `end()`, awaited in place of `run` where nobody wants it; and
-`sent`, the body's bytes so far. A generator becomes one here; feeds and WebSockets bring their own.
+behind the parts of the head, which raises OSError or Lost where the client is gone; `end()`, awaited in place of `run`
+where nobody wants it; and `sent`, the body's bytes so far. A generator becomes one here; feeds and WebSockets bring
+their own.
 
 A generator, plain or asynchronous, is advanced when the client has taken what was there before; where the client goes
 away, it is closed, wherever it is. An HTTP/1.0 client gets the bytes alone, and the connection's end for theirs.
@@ -15,11 +16,11 @@ import asyncio
 
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
-from firmware.http.response import HTML, NO_BODY
+from firmware.http.response import HTML, NO_BODY, put_parts
 from firmware.server import transport
 from firmware.server.chunks import Chunks
 from firmware.server.limits import OUT_BYTES
-from firmware.server.slot import AWAITING, BUSY, Lost, explain, finish, push
+from firmware.server.slot import AWAITING, BUSY, Lost, explain, finish, push, push_parts
 
 # Bytes around a chunk's data: six digits of hexadecimal and two line ends.
 _FRAME_BYTES = const(10)
@@ -49,11 +50,10 @@ def leave(slot):
 def frame_lines(request):
     """Return the field lines that frame a body of unknown length; with HTTP/1.0 the connection's end ends it."""
     # A proxy (nginx) would hold back what comes until it is some KB.
-    lines = b"X-Accel-Buffering: no\r\n"
     if request.is_http_1_1():
-        return lines + b"Transfer-Encoding: chunked\r\n" + request.lines()
+        return b"X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n"
     request.end()
-    return lines + request.lines()
+    return b"X-Accel-Buffering: no\r\n"
 
 
 async def send_live(slot, request, response):
@@ -72,7 +72,7 @@ async def send_live(slot, request, response):
         else:
             await body.end()
             slot.begun = request
-            await push(slot, head)
+            await push_parts(slot, head)
     finally:
         leave(slot)
         slot.deadline = 0
@@ -80,15 +80,18 @@ async def send_live(slot, request, response):
 
 
 async def _begin(slot, request, response, is_wanted):
-    """Take a place, make the first part of the body, and return the head."""
+    """Take a place, make the first part of the body, and return the head in parts."""
     body = response.body
     if is_wanted:
         if not response.is_brief:
             enter(slot)
         slot.deadline = 0
         await body.prime(slot)
-    has_body = response.status == 101 or response.status not in NO_BODY
-    return response.head(slot.server.common, body.lines() if has_body else request.lines())
+    if response.status == 101:
+        return response.parts(slot.server.common, request.answer_lines, body.lines())
+    # It may end the connection.
+    framing = b"" if response.status in NO_BODY else body.lines()
+    return response.parts(slot.server.common, request.lines(), framing)
 
 
 class Stream:
@@ -143,9 +146,9 @@ class Stream:
         """Send the head and every chunk."""
         transport.no_delay(slot.sock)
         try:
-            if len(head) > OUT_BYTES // 2:
-                await push(slot, head)
-                head = b""
+            if not 0 < put_parts(slot.server.out, head) <= OUT_BYTES // 2:
+                await push_parts(slot, head)
+                head = ()
             turns = 0
             while self._first is not None:
                 head = await self._send(slot, head, self._first)
@@ -161,19 +164,18 @@ class Stream:
                 slot.state = BUSY
                 slot.deadline = 0
         if self._is_chunked:
-            head += b"0\r\n\r\n"
+            head += (b"0\r\n\r\n",)
         if head:
-            await push(slot, head)
+            await push_parts(slot, head)
 
     async def _send(self, slot, head, data):
-        """Send a chunk, in as many as the buffer makes of it, the first behind `head`; return b"", the next one's."""
+        """Send a chunk, in as many as the buffer makes of it, the first behind `head`; return the next one's."""
         server = slot.server
         view = server.out_view
         at = 0
         while at < len(data):
-            used = len(head)
-            view[:used] = head
-            head = b""
+            used = put_parts(server.out, head)
+            head = ()
             take = min(len(data) - at, OUT_BYTES - _FRAME_BYTES - used)
             part = data if take == len(data) else memoryview(data)[at : at + take]
             if self._is_chunked:

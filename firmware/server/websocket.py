@@ -20,7 +20,7 @@ from firmware.http.native import const
 from firmware.http.response import encode_json
 from firmware.server import transport
 from firmware.server.receive import is_gone
-from firmware.server.slot import LIVE, Lost, push, wait, wait_live
+from firmware.server.slot import LIVE, Lost, push, push_parts, wait, wait_live
 
 # A close frame has a second to be answered (RFC 6455 7.1.1 lets us not wait for ever).
 _CLOSE_SWEEPS = const(2)
@@ -169,8 +169,8 @@ class WebSocket:
     # -- the slot's task
 
     def lines(self):
-        """Return the features' field lines, and the one that says what becomes of the connection."""
-        return self._request.answer_lines + b"Connection: Upgrade\r\n"
+        """Return the field line that says what becomes of the connection."""
+        return b"Connection: Upgrade\r\n"
 
     async def prime(self, slot):
         """There is nothing to do before the head."""
@@ -185,7 +185,7 @@ class WebSocket:
         transport.no_delay(slot.sock)
         lost = None
         try:
-            await push(slot, head)
+            await push_parts(slot, head)
             self._task = asyncio.create_task(self._guard(self.handler()))
             frames = websocket.Reader(slot.server.limits.message_bytes)
             try:

@@ -3,15 +3,22 @@
 import gc
 
 from firmware import App, HTTPError, Response
-from firmware.features import auth
+from firmware.features import auth, security_headers
+from firmware.features.feed import Feed
 from host_tests.apps import start
 
 # A tuple of so many is one block of 224 bytes, and `(one,)` before it and before the next takes 16 each.
 ITEMS = 54
 
+VALUES = {"values": ["x" * 20] * 60}
+
 app = App()
 auth.token(app, "a token of length 22..", reads=False)
+security_headers.protect(app)
 app.static("/www", "host_tests/vectors/files")
+feed = Feed(8)
+for _ in range(8):
+    feed.publish({"text": "x" * 100})
 
 walls = None
 
@@ -19,6 +26,28 @@ walls = None
 @app.get("/json")
 def answer(request):
     return {"value": 1, "text": "a word or two"}
+
+
+@app.get("/fields")
+def answer_with_fields(request):
+    return VALUES, 200, {"Cache-Control": "no-store"}
+
+
+@app.get("/stream")
+def stream(request):
+    for _ in range(20):
+        yield "x" * 100
+
+
+@app.get("/events")
+def events(request):
+    return feed.events(request)
+
+
+@app.websocket("/ws")
+async def talk(request, socket):
+    async for message in socket:
+        await socket.send(message)
 
 
 @app.get("/text")
