@@ -101,3 +101,36 @@ async def main():
 asyncio.run(main())
 """
     assert micropython.run("-c", code).stdout == "None\n"
+
+
+def test_client_there_is_no_memory_for_is_not_taken_from_the_system(micropython):
+    """MicroPython takes it first, and then has no object to close it by: it would be open for good."""
+    code = """
+import micropython
+import socket
+
+from firmware.server import transport
+
+client = socket.socket()
+for port in range(20000, 60000):
+    try:
+        listener = transport.listen("127.0.0.1", port)
+        break
+    except OSError:
+        pass
+client.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+micropython.heap_lock()
+try:
+    transport.accept(listener)
+except MemoryError:
+    pass
+finally:
+    micropython.heap_unlock()
+taken, _ = transport.accept(listener)
+client.write(b"hello")
+buffer = bytearray(5)
+while not taken.readinto(buffer):
+    pass
+print(buffer)
+"""
+    assert micropython.run("-c", code).stdout == "bytearray(b'hello')\n"

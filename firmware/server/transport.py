@@ -93,6 +93,9 @@ if MICROPYTHON:
     # What poll needs for one more socket, its own tables included.
     _RESERVE_BYTES = 512
 
+    # More than the objects of a client that is accepted.
+    _CLIENT_BYTES = 160
+
     # What suspends a task once.
     _ONCE = (None,)
     # A builtin's name is looked for in the module, then in a list of 99.
@@ -111,6 +114,10 @@ if MICROPYTHON:
             self.poller = old.poller
             self.map = old.map
             self._watchers = {}
+            # Looked up once: each time takes memory, and where there is none the loop would end.
+            self._watcher_of = self._watchers.get
+            self._poll = old.poller.ipoll
+            self._peek = core._task_queue.peek
             self._reserve = bytearray(_RESERVE_BYTES)
             self._hot = False
             self._hot_since = time.ticks_ms()
@@ -169,9 +176,9 @@ if MICROPYTHON:
 
         def _wait(self, wait_ms):
             """Serve what comes until a task is due: the loop need not look at its tasks after every request."""
-            poll = self.poller.ipoll
-            watcher_of = self._watchers.get
-            look = core._task_queue.peek
+            poll = self._poll
+            watcher_of = self._watcher_of
+            look = self._peek
             first = look()
             ticks = time.ticks_ms
             while True:
@@ -199,7 +206,7 @@ if MICROPYTHON:
             # ipoll's one tuple: (socket, event).
             self._hot = True
             self._hot_since = time.ticks_ms()
-            watcher = self._watchers.get(event[0])
+            watcher = self._watcher_of(event[0])
             if watcher is None:
                 self._wake(event[0], event[1])
             else:
@@ -210,7 +217,7 @@ if MICROPYTHON:
             start = now = time.ticks_ms()
             while _ticks_diff(now, self._hot_since) < HOT_MS:
                 self._hot = False
-                for ready in self.poller.ipoll(0):
+                for ready in self._poll(0):
                     self._serve(ready)
                 if self._hot or 0 < wait_ms <= _ticks_diff(now, start):
                     return
@@ -218,7 +225,7 @@ if MICROPYTHON:
             # Not to grow old: after six days without an event the difference would turn negative.
             self._hot_since = time.ticks_add(now, -HOT_MS)
             # Somebody's timer may be due within what is left.
-            for ready in self.poller.ipoll(max(0, wait_ms - _ticks_diff(now, start)) if wait_ms > 0 else wait_ms):
+            for ready in self._poll(max(0, wait_ms - _ticks_diff(now, start)) if wait_ms > 0 else wait_ms):
                 self._serve(ready)
 
         def _wake(self, sock, event):
@@ -305,7 +312,9 @@ if MICROPYTHON:
         """Take a cancellation back that was not let through."""
 
     def accept(listener):
-        """Return (socket, peer) of the next connection; `peer` is for `address_of`."""
+        """Return (socket, peer) of the next connection; `peer` is for `address_of`. Raises OSError and MemoryError."""
+        # Sure to be there: a client that MicroPython has no memory for is open for good, and nobody's.
+        bytearray(_CLIENT_BYTES)
         sock, peer = listener.accept()
         sock.setblocking(False)
         return sock, peer
