@@ -13,10 +13,9 @@ come. WebSockets need a socket.
 import asyncio
 import json
 
-from firmware.http.urls import quote
-from firmware.server import transport
+from firmware.http.escapes import quote
+from firmware.server import opening, transport
 from firmware.server.limits import SWEEP_MS
-from firmware.server.listener import Server
 
 # How a request comes: as a whole, byte by byte, or with another one in the same packet.
 WHOLE = "whole"
@@ -73,7 +72,7 @@ class TestClient:
         self._address = address
         self._timeout_ms = timeout_s * 1000
         self._loop = asyncio.get_event_loop() if transport.MICROPYTHON else asyncio.new_event_loop()
-        self._server = app.server = Server(app, "Test")
+        self._server = app.server = opening.make(app, "Test")
         self._server.reactor = _Reactor()
         self._has_begun = False
         self._swept = transport.ticks_ms()

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from firmware import App, HTTPError, Response
-from firmware.server import listener, respond
+from firmware.server import opening, respond
 from host_tests.apps.kitchen import JUNK, pattern
 from host_tests.servers import Server
 from host_tests.test_connection import Client, answers, ask, request, state
@@ -138,7 +138,7 @@ def test_json_of_any_size_comes_whole(kitchen):
 
 
 def test_longest_json_has_room_behind_its_head():
-    server = listener.Server(App(), "Limpet/0.1.0")
+    server = opening.make(App(), "Limpet/0.1.0")
     assert len(server.out) - respond._MAX_HEAD - len("Content-Length: 2560\r\n\r\n") >= respond.MAX_JSON
     # The features' field lines have room, too.
     assert len(respond.make_start(server, 404)) + 150 < respond._MAX_HEAD

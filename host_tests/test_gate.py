@@ -9,13 +9,13 @@ BELOW_THE_SITE = """
 import firmware.board as board
 from firmware.board import settings
 from firmware.features import auth
-from firmware.site import guards
+from firmware.site import entrance
 from firmware import App
 from firmware.testing import TestClient
 from host_tests.vectors.gate import SECRET, ABROAD, application, bearer
 
 root, scripts, pages, inner = App(), application(), application(), application()
-guards.attach(root)
+entrance.attach(root)
 auth.token(scripts, SECRET, reads=False)
 auth.protect(pages, also=("/pages/private",))
 scripts.mount("/inner", inner)

@@ -23,7 +23,7 @@ LIBRARY = {"array", "binascii", "json", "micropython", "hashlib", "random", "os"
 # Of the server; the rest is transport's.
 KNOWS_INTERPRETERS = {FIRMWARE / "server" / "transport.py", FIRMWARE / "server" / "cpython.py"}
 # What a file tries to import, and does without.
-TRIED = {"native.py": ("micropython",), "tls.py": ("tls", "ssl"), "radio.py": ("network",), "link.py": ("network",)}
+TRIED = {"native.py": ("micropython",), "tls.py": ("tls", "ssl"), "radio.py": ("network",), "start.py": ("network",)}
 
 MAX_LINES = 370  # the scanner is one function, since a call in the middle of it would cost a tenth of it
 

@@ -69,9 +69,10 @@ async def back(request):
         yield bytes(part)
 
 app.put("/d", stream=True, schema=None)(take)
+from firmware.server import opening
 app.limits.connections = 3
-app.limits.derive()
-app.limits.derive()
+opening.derive(app.limits)
+opening.derive(app.limits)
 print("fine")
 """
     assert interpreter.run("-c", START + code).stdout == "fine\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from firmware.http import parser
 from firmware.http.errors import HTTPError
-from firmware.server import connection, receive, slot
+from firmware.server import connection, opening, receive, slot
 from firmware.server.limits import Limits
 from host_tests.vectors import layout
 from host_tests.vectors import parser as vectors
@@ -346,7 +346,7 @@ def test_limit_that_positions_cannot_hold_is_refused(name):
     limits = Limits()
     setattr(limits, name, 0x10000)
     with pytest.raises(ValueError, match=name):
-        limits.derive()
+        opening.derive(limits)
 
 
 @pytest.mark.parametrize("value", [0, -1, None, "100", 1.5, True])
@@ -354,13 +354,13 @@ def test_limit_that_is_no_positive_number_is_refused(value):
     limits = Limits()
     limits.idle_ms = value
     with pytest.raises(ValueError, match="idle_ms"):
-        limits.derive()
+        opening.derive(limits)
 
 
 def test_greatest_limits_fit_into_marks():
     limits = Limits()
     limits.head_bytes = limits.target_bytes = 0xFE00
-    limits.derive()
+    opening.derive(limits)
     raw = b"GET /" + b"a" * (limits.head_bytes - 40)
     raw += b" HTTP/1.0\r\na: b\r\n\r\n"
     result, marks = scan(raw, limits=(limits.target_bytes, limits.fields))

@@ -5,7 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from firmware.http.errors import HTTPError
-from firmware.http.urls import decode_path, quote
+from firmware.http.escapes import quote
+from firmware.http.urls import decode_path
 from firmware.server.router import Router, allow, choose
 from host_tests.vectors import router as vectors
 from host_tests.vectors.router import look_up

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from firmware.board import settings
+from firmware.server import opening
 from firmware.server.limits import Limits
 from host_tests.vectors import settings as vectors
 
@@ -41,7 +42,7 @@ def test_every_limit_of_the_server_is_a_setting():
         for value in (low, high):
             changed = Limits()
             setattr(changed, name, value)
-            changed.derive()
+            opening.derive(changed)
 
 
 def run(interpreter, folder, code):

@@ -34,9 +34,6 @@ _FLAP_MS = 10000
 ERRORS_MOST = 5
 ERROR_PAUSE_MS = 1000
 
-# IEEE 802.11: what is shorter is no WPA key, and the driver may choke on it.
-_PASSWORD_LEAST = 8
-
 _UNSET = "0.0.0.0"
 
 # MicroPython's ticks wrap at this or at a multiple of it.
@@ -46,15 +43,6 @@ _TICKS_MASK = (1 << 30) - 1
 def say(text):
     """Print a line for whoever watches the serial line."""
     print("limpet:", text)
-
-
-class _Request:
-    """What somebody waits for: a scan, or, with `ssid`, that network tried; `answer` once it is there."""
-
-    def __init__(self, ssid=None, password=None):
-        self.ssid = ssid
-        self.password = password
-        self.answer = None
 
 
 class Supervisor:
@@ -120,31 +108,21 @@ class Supervisor:
             "errors": self.errors,
         }
 
-    async def scan(self):
-        """Return the networks in range, strongest first, each name once: [{"ssid", "rssi", "locked"}].
+    def scan(self):
+        """Return the networks in range, strongest first, each name once, to be awaited: [{"ssid", "rssi", "locked"}].
 
         Nothing else runs for the 2 to 3 seconds it takes. Empty too when the driver would not look.
         """
-        return await self._ask(_Request())
+        return loader.borrow("firmware.board.asking").ask(self)
 
-    async def try_network(self, ssid, password):
-        """Try a network, with the access point left open; return (whether it works, why not, the new address).
+    def try_network(self, ssid, password):
+        """Try a network, with the access point left open; return, to be awaited, (whether it works, why not, the new
+        address).
 
         One that works is saved as the first choice, and the access point closes 10 seconds later. Takes up to half a
         minute.
         """
-        if password and len(password) < _PASSWORD_LEAST:
-            return False, "wrong password", None
-        return await self._ask(_Request(ssid, password))
-
-    async def _ask(self, request):
-        while self.request:
-            await self.sleep_ms(_POLL_MS)
-        self.request = request
-        self.hurry = True
-        while request.answer is None:
-            await self.sleep_ms(_POLL_MS)
-        return request.answer
+        return loader.borrow("firmware.board.asking").ask(self, ssid, password)
 
     # -- the task
 

@@ -8,8 +8,8 @@ All of it is imported from the package:
 import os
 
 from firmware.http.errors import HTTPError
+from firmware.http.escapes import quote
 from firmware.http.response import HTML, Response
-from firmware.http.urls import quote
 from firmware.server.errors import escape
 
 _REDIRECTS = (301, 302, 303, 307, 308)

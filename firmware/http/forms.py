@@ -8,9 +8,10 @@ begins inside one that breaks off: content made of partial delimiters costs no m
 """
 
 from firmware.http.errors import HTTPError
+from firmware.http.escapes import unquote
 from firmware.http.native import const, micropython, ptr8
 from firmware.http.parser import all_of
-from firmware.http.urls import decode_text, unquote
+from firmware.http.urls import decode_text
 
 # `parser`'s kinds, folded by the compiler only where they are written; a test compares.
 _TOKEN = const(1)

@@ -114,54 +114,15 @@ def loads(raw):
         found = -1 - found
         at = found >> 2
         raise _error("it ends too early" if at == len(raw) else _REASONS[found & 3], at)
-    value = json.loads(join_surrogates(raw) if found & _SURROGATES else raw)
-    if found & _WIDE and not _is_finite(value):
-        raise HTTPError(400, "The body's JSON has too great a number.")
-    return value
+    if found:
+        from firmware.http import jsonrare
+
+        return jsonrare.loads(raw, found & _SURROGATES, found & _WIDE)
+    return json.loads(raw)
 
 
 def _error(reason, at):
     return HTTPError(400, "The body is not JSON: %s at byte %d." % (reason, at))
-
-
-def join_surrogates(raw):
-    """Return the valid JSON text `raw` with each escaped pair of surrogates replaced by its character.
-
-    MicroPython's parser would make two characters of it that are no UTF-8. Raises 400 for a lone one.
-    """
-    joined = bytearray()
-    copied = at = 0
-    while True:
-        at = raw.find(b"\\", at)
-        if at < 0:
-            joined.extend(raw[copied:])
-            return joined
-        escape = bytes(raw[at : at + 12])
-        high = int(escape[2:6], 16) if escape[1] == 117 else 0
-        if high >> 11 == 27:
-            low = int(escape[8:], 16) if escape[6:8] == b"\\u" else 0
-            if high >= 0xDC00 or low >> 10 != 55:
-                raise _error("a lone surrogate", at)
-            joined.extend(raw[copied:at])
-            joined.extend(chr(0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF)).encode())
-            copied = at = at + 12
-        else:
-            at += 2
-
-
-def _is_finite(value):
-    """Tell whether there is no infinity in what json.loads returned."""
-    left = [value]
-    while left:
-        value = left.pop()
-        kind = type(value)
-        if kind is list:
-            left.extend(value)
-        elif kind is dict:
-            left.extend(value.values())
-        elif kind is float and value - value != 0:
-            return False
-    return True
 
 
 @micropython.viper

@@ -5,7 +5,7 @@ Loaded by the first request whose `args` are asked for. Everything is decoded on
 
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
-from firmware.http.urls import decode_text, unquote
+from firmware.http.urls import decode_text
 
 # A form has a dozen fields; on a board a pair takes some 100 bytes, however short it is.
 MAX_PAIRS = const(64)
@@ -68,7 +68,12 @@ def _convert(name, value, type):
 
 
 def _decode_part(raw):
-    return decode_text(unquote(raw.replace(b"+", b" ")))
+    raw = raw.replace(b"+", b" ")
+    if b"%" in raw:
+        from firmware.http.escapes import unquote
+
+        raw = unquote(raw)
+    return decode_text(raw)
 
 
 def made(request, name):

@@ -184,7 +184,7 @@ def _is_text(raw):
     try:
         decode_text(raw)
         if b"\\ud" in raw:
-            from firmware.http.jsontext import join_surrogates
+            from firmware.http.jsonrare import join_surrogates
 
             join_surrogates(raw)
         return True

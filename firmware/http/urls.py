@@ -4,8 +4,6 @@ Everything is decoded exactly once, and strictly: what cannot be decoded is a 40
 that is proper UTF-8 goes out, the same under both interpreters.
 """
 
-from binascii import unhexlify
-
 from firmware.http.errors import HTTPError
 from firmware.http.native import const, micropython, ptr8
 from firmware.http.parser import all_of
@@ -13,30 +11,6 @@ from firmware.http.parser import all_of
 # `parser`'s kinds, folded by the compiler only where they are written; a test compares.
 _VISIBLE = const(2)  # ASCII that can be seen, but `#`
 _VALUE = const(4)  # no control characters but tabs
-
-
-def unquote(raw):
-    """Percent-decode `raw` (bytes) once; return bytes. RFC 3986 2.1.
-
-    Raises 400 for a percent sign without two hexadecimal digits.
-    """
-    at = raw.find(b"%")
-    if at < 0:
-        return raw
-    out = bytearray(raw[:at])
-    while at >= 0:
-        # int(..., 16) takes "+4" and " 4"; unhexlify takes neither, but makes nothing of nothing, or of white space.
-        try:
-            byte = unhexlify(raw[at + 1 : at + 3])
-        except ValueError:
-            byte = b""
-        if not byte:
-            raise HTTPError(400, "A percent sign stands without two hexadecimal digits.")
-        out.extend(byte)
-        start = at + 3
-        at = raw.find(b"%", start)
-        out.extend(raw[start : at if at >= 0 else len(raw)])
-    return bytes(out)
 
 
 def decode_text(raw):
@@ -86,7 +60,10 @@ def decode_path(raw):
     # Most paths.
     if all_of(raw, 0, len(raw), _VISIBLE) and b"%" not in raw:
         return raw.decode()
-    raw = unquote(raw)
+    if b"%" in raw:
+        from firmware.http.escapes import unquote
+
+        raw = unquote(raw)
     if _has_control(raw):
         raise HTTPError(400, "The path has a control character in it.")
     return decode_text(raw)
@@ -114,17 +91,3 @@ def _is_safe(b: ptr8, i: int, end: int) -> int:
         before = c
         i += 1
     return 1
-
-
-def quote(text):
-    """Return `text` for a Location field: its UTF-8, all but RFC 3986's unreserved characters and "/" percent-encoded.
-
-    Two slashes in front are left as they are, and name another host: see to it that `text` begins with one.
-    """
-    out = []
-    for code in text.encode():
-        char = chr(code)
-        # Letters of ASCII only: those of Unicode are bytes above 127 here.
-        plain = code < 128 and (char.isalpha() or char.isdigit() or char in "-._~/")
-        out.append(char if plain else "%%%02X" % code)
-    return "".join(out)

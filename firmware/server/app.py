@@ -5,15 +5,8 @@ body (dict or list as JSON, text as HTML, bytes, None for 204), (body, status), 
 headers), or a Response.
 """
 
-import asyncio
-import errno
-import sys
-
-from firmware import NAME, VERSION
-from firmware.http.response import mistake
-from firmware.server import transport
+from firmware.server import listener, loader  # noqa: F401 - what `opening` needs has to outlast it
 from firmware.server.limits import Limits
-from firmware.server.listener import Server
 from firmware.server.router import Router, Streaming
 
 
@@ -131,9 +124,7 @@ class App(Router):
 
         `heap_bytes`: what it takes on a board; with less free the answer is 503. 0: it is tried.
         """
-        from firmware.server.loader import Part
-
-        Router.mount(self, "/", Part(self, prefixes, module, heap_bytes))
+        Router.mount(self, "/", loader.Part(self, prefixes, module, heap_bytes))
 
     def root(self):
         """Return the application that this one is a part of, or is."""
@@ -217,8 +208,7 @@ class App(Router):
 
         `tls`: a `features.tls.Context`; plain requests to `redirect_port` are then sent to `port`.
         """
-        self.server = Server(self, "%s/%s" % (NAME, VERSION))
-        self.server.open(host, port, tls, redirect_port)
+        loader.borrow("firmware.server.opening").begin(self, host, port, tls, redirect_port)
         self.begin_background(self)
         try:
             if ready:
@@ -249,19 +239,8 @@ class App(Router):
 
     def run(self, host="0.0.0.0", port=80):
         """Serve until Ctrl-C; nothing else has to run."""
-        place = "[%s]" % host if ":" in host else host
-        try:
-            transport.run(self.serve(host, port, lambda: print("http://%s:%d/" % (place, port))))
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            pass
-        except OSError as error:
-            if error.args[0] != errno.EADDRINUSE:
-                raise
-            print(mistake("port", (place, port)))
-            sys.exit(1)
-        finally:
-            if self.server:
-                self.server.close()
+        # It is there for as long as that takes, and the site does without it.
+        loader.borrow("firmware.server.running").run(self, host, port)
 
 
 def _checked(handler, schema):

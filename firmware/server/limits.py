@@ -1,6 +1,8 @@
-"""What the server bounds, each with its default and reason; `app.limits.NAME = value` before serving sets it."""
+"""What the server bounds, each with its default and reason; `app.limits.NAME = value` before serving sets it.
 
-from firmware.http.response import mistake
+`opening.derive` checks the values.
+"""
+
 from firmware.server import transport
 
 # The buffer that all is sent from: two full segments of 1,440 bytes, lwIP's on the ESP32, and no odd small one behind.
@@ -42,23 +44,3 @@ class Limits:
     message_bytes = 4096
     # On one connection: everybody gets a new slot from time to time.
     requests = 100
-
-    def derive(self):
-        """Check the values, and count the deadlines in sweeps. Raises ValueError."""
-        for name in dir(self):
-            if name[0] == "_" or name == "derive" or name.endswith("_sweeps") or name == "sweep_bytes":
-                continue
-            if not hasattr(Limits, name):
-                raise mistake("limit", name)
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise mistake("value", (name, value))
-            # Positions in a head are 16 bits wide.
-            if value > 0xFE00 and name in ("head_bytes", "target_bytes") or value > 0x1000 and name == "fields":
-                raise mistake("high", (name, value))
-        self.long_lived = min(self.long_lived, self.connections - 1)
-        self.sweep_bytes = self.rate_bytes * SWEEP_MS // 1000
-        self.head_sweeps = self.head_ms // SWEEP_MS + 1
-        self.silence_sweeps = self.silence_ms // SWEEP_MS + 1
-        self.ping_sweeps = self.ping_ms // SWEEP_MS + 1
-        self.idle_sweeps = self.idle_ms // SWEEP_MS + 1

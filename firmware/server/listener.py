@@ -10,11 +10,11 @@ import time
 
 from firmware.http.dates import format_date
 from firmware.http.native import const
-from firmware.server import overload, respond, transport
+from firmware.server import overload, transport
 from firmware.server.connection import run
-from firmware.server.limits import OUT_BYTES, SWEEP_MS
+from firmware.server.limits import SWEEP_MS
 from firmware.server.receive import look_for
-from firmware.server.refusal import Refused, drop
+from firmware.server.refusal import drop
 from firmware.server.slot import (
     AWAITING,
     FREE,
@@ -23,7 +23,6 @@ from firmware.server.slot import (
     NEW,
     POLL,
     SLOW,
-    SPARE,
     Lost,
     Slot,
     close,
@@ -40,9 +39,6 @@ _MAX_BACKOFF_SWEEPS = const(8)
 _DRAIN_MS = const(2000)
 _DRAIN_STEP_MS = const(50)
 
-# Descriptors that a server may have beside its clients': what listens, files, a database.
-_MORE_DESCRIPTORS = const(32)
-
 # A clock that shows an earlier year was never set.
 _FIRST_YEAR = const(2024)
 
@@ -50,64 +46,10 @@ _FIRST_YEAR = const(2024)
 class Server:
     """Serves one application on one address."""
 
+    # Made, with all that it has, by `opening`.
     task = parked = None  # it is no task: the reactor calls `ready`
 
-    def __init__(self, app, name):
-        limits = app.limits
-        limits.derive()
-        # The buffers are the largest blocks there will ever be: what the imports left is out of their way.
-        gc.collect()
-        self.app = self.first = app
-        self.limits = limits
-        self.clock = 1  # sweeps since the start
-        self.live = 0  # long-lived connections
-        self.requests = 0
-        self.counters = {"accepted": 0, "refused": 0, "evicted": 0, "timeouts": 0, "lost": 0, "errors": 0}
-        self.draining = False
-        self.waiting = []  # clients without a slot: (address, since which sweep, client, protocol)
-        self.swapped = 0  # the sweep in which a new client made room for another one that holds as much
-        self.is_short = False  # whether answers end their connections: somebody waits, or the server ends
-        self.refusing = False  # everybody new, as long as memory is short
-        self.starved = 0  # requests that failed for want of memory
-        self.budget = None  # `may_accept()` and `write_bytes()`, where the system bounds both (board/budget.py)
-        self.reactor = None
-        # One buffer for all that is sent, and one that JSON is made in.
-        self.out = bytearray(OUT_BYTES)
-        self.out_view = memoryview(self.out)
-        self.text = transport.new_text(respond.TEXT_BYTES)
-        # A head that is longer than a slot's own buffer is read into this one, one at a time.
-        self.spare = bytearray(limits.head_bytes + SPARE)
-        self.spare_view = memoryview(self.spare)
-        self.spare_of = None
-        self.heads = {}  # what answers begin with (see `respond.put_start`)
-        self.slots = [Slot(self) for _ in range(limits.connections)]
-        self._name = b"Server: %s\r\n" % name.encode()
-        self._socket = None
-        self._tls = None
-        self.is_secure = False  # whether clients come over TLS
-        self._redirect = None  # on the plain port, where there is TLS
-        self.redirect_socket = None
-        self.refused = Refused(self.out_view)
-        self._accept_again = 0  # the sweep to accept at, while that fails
-        self._backoff_sweeps = 1
-        self._prepare()
-
     # -- life
-
-    def open(self, host, port, tls=None, redirect_port=None):
-        """Begin to listen, in a running event loop. Raises OSError where the address is taken or is not ours."""
-        self._socket = transport.listen(host, port)
-        self._tls = tls
-        self.is_secure = tls is not None
-        self.reactor = transport.reactor()
-        if tls:
-            self.reactor.widen(len(self.slots) + _MORE_DESCRIPTORS)
-        for slot in self.slots:
-            transport.begin(slot, run(slot))
-        if redirect_port:
-            self.redirect_socket = transport.listen(host, redirect_port)
-            self._redirect = tls.redirect(self, port)
-        self._look_out(transport.READ)
 
     async def serve(self):
         """Serve until cancelled; leaves no socket and no task behind."""

@@ -16,7 +16,7 @@ from hashlib import sha256
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 from firmware.http.response import BINARY, Response, mistake
-from firmware.http.urls import quote, safe_path, text
+from firmware.http.urls import safe_path, text
 
 # One constant costs a third of a dict.
 _TYPES = (
@@ -303,6 +303,8 @@ def _takes_gzip(request):
 
 
 def _redirect(request):
+    from firmware.http.escapes import quote
+
     # A path that began with two slashes would be another host.
     query = request.query
     return Response(

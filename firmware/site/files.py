@@ -7,9 +7,10 @@ import os
 from firmware import App, HTTPError, Response
 from firmware.board import storage
 from firmware.features import uploads
+from firmware.http.escapes import quote
 from firmware.http.negotiate import preconditions
 from firmware.http.response import JSON, encode_json
-from firmware.http.urls import quote, safe_path
+from firmware.http.urls import safe_path
 from firmware.server import loader
 from firmware.server.static import Static
 from firmware.server.transport import is_pending

@@ -5,13 +5,14 @@ own browser may do everything. With one, a stranger reads the pages, and what th
 
 `extras` has what a small board does without, unless its settings say otherwise (`guards`: true, false; null is by the
 board's size): `left_out` names it. There the parts of the site are loaded one at a time, too.
+
+`entrance` puts them before the site.
 """
 
 import sys
 
 import firmware.board as board
 from firmware.board import memory, settings
-from firmware.features import security_headers
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 from firmware.server import loader, tasks
@@ -31,14 +32,9 @@ _DATA = (
     b"/users",
 )
 
-# The script in index.html that asks again for what a busy board refused, by its SHA-256 (CSP Level 3, 6.7.3.3).
-_INLINE = "; script-src 'self' 'sha256-VCHnjIt+XqDRvkuJSXsv+IN84ZLioc30C5va5CQvK7w='"
-
 # RFC 9110 9.2.1, but for TRACE: what changes nothing.
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
-# A heap that is smaller has no room for everything, unless the code is in the image.
-_SMALL_BYTES = const(204800)
 # What the guard takes that knows passwords and sessions.
 _ACCOUNT_BYTES = const(11264)
 # Values of Host that were looked at: the board's name, its address.
@@ -56,7 +52,7 @@ _seen = None
 _settings = None  # of which these hosts are
 
 
-class _Log:
+class Log:
     """Stands for the log until somebody writes or reads a line."""
 
     def __getattr__(self, name):
@@ -68,31 +64,9 @@ class _Log:
         return getattr(log, name)
 
 
-def attach(app):
-    """Put the guards before an application, in the order a request meets them."""
-    global root, log, left_out
-    root = app
-    app.auth = auth  # for `features.gate`
-    heap = board.heap()
-    total = heap["free"] and heap["free"] + heap["used"]
-    loader.is_frozen = sys.path[0] == ".frozen"
-    is_small = total is not None and total < _SMALL_BYTES and not loader.is_frozen
-    if total:
-        loader.free_bytes = lambda: board.heap()["free"]
-    loader.one_at_a_time = is_small
-    app.spared = (_forget,)
-    wanted = settings.current["guards"]
-    if wanted or wanted is None and not is_small:
-        log = loader.borrow("firmware.site.extras").attach(app)
-    else:
-        left_out = ("rate limit", "request ids", "request log", "response counts", "old readings")
-        log = app.log = _Log()
-    security_headers.protect(app, security_headers.POLICY + _INLINE)
-    app.get("/healthz")(_health)
-    app.check_host = _check_host  # for the port that sends everybody to TLS
-    app.before(_check_host)
-    app.before(_protect)
-    app.lazy(("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens"), "firmware.site.login", 5120)
+def free_bytes():
+    """Return what `loader` may count with."""
+    return board.heap()["free"]
 
 
 def auth():
@@ -111,7 +85,7 @@ def _load_account():
     return loader.borrow("firmware.site.account").Account(root, log, kept)
 
 
-def _forget():
+def forget():
     global _account
     # The log-in's endpoints hold it: a second one would be made beside it.
     if "firmware.site.login" not in sys.modules:
@@ -119,7 +93,7 @@ def _forget():
     loader.tidy()
 
 
-def _protect(request):
+def protect(request):
     """Let nobody write, open a WebSocket or read what is private who may not: loads the guard for those alone."""
     if request.method in _SAFE and not _is_private(request):
         upgrade = request.field(b"upgrade")
@@ -136,7 +110,7 @@ def _protect(request):
     pending = _get_account().guard(request)
     # Whoever answers has the room.
     if pending is None and loader.one_at_a_time:
-        _forget()
+        forget()
     return pending
 
 
@@ -181,7 +155,7 @@ def _is_private(request):
     return False
 
 
-def _check_host(request):
+def check_host(request):
     """Raise 421 for a name that was made to lead here (see `hosts.is_known`)."""
     global _settings
     host = request.field(b"host")
@@ -198,7 +172,7 @@ def _check_host(request):
     _hosts.append(host)
 
 
-def _health(request):
+def health(request):
     """Return whether all is well, or 503 with what is wrong: anybody may ask."""
     reasons = {}
     problem = memory.problem()

@@ -1,4 +1,7 @@
-"""What the state of the link means for the server: the site on a network, the setup page on the access point."""
+"""What the state of the link means for the server: the site on a network, the setup page on the access point.
+
+`start` has what begins it.
+"""
 
 import firmware.board as board
 from firmware.board import clock, recovery, settings, wifi
@@ -6,28 +9,28 @@ from firmware.server import loader, tasks
 
 _SHOWN = {wifi.CONNECTED: "serving", wifi.ACCESS_POINT: "access_point"}
 
+app = None  # what is served on a network
 
-def start(app):
-    """Start what needs a radio, a clock or a pin; `app` is served already."""
-    import network
 
-    board.link = supervisor = wifi.Supervisor(
-        network, settings, board.sleep_ms, board.ticks_ms, lambda: recovery.reset("no network")
-    )
-    pins_of = settings.current["pins"]
-    if pins_of["gpio"] and not recovery.safe_mode:
-        # What hangs on an output shall be off, not float.
-        from firmware.board import pins
+def give_up():
+    """Start anew: the supervisor finds no network."""
+    recovery.reset("no network")
 
-        pins.opened()
-    supervisor.on_change(lambda state: _turn(app, supervisor))
-    tasks.start("wifi", supervisor.run)
-    tasks.start("clock", lambda: clock.run(lambda: supervisor.state == wifi.CONNECTED))
-    if pins_of["led"] is not None:
-        from firmware.board import indicator
 
-        tasks.start("indicator", lambda: indicator.run(_shown))
-    loader.settled()
+def keep_time():
+    """Return what keeps the clock right, to be awaited."""
+    return clock.run(_is_online)
+
+
+def _is_online():
+    return board.link.state == wifi.CONNECTED
+
+
+def show():
+    """Return what keeps the LED showing how the board is doing, to be awaited."""
+    from firmware.board import indicator
+
+    return indicator.run(_shown)
 
 
 def _shown():
@@ -37,19 +40,20 @@ def _shown():
     return _SHOWN.get(board.link.state, "joining")
 
 
-def _turn(app, supervisor):
+def turn(state):
     """Serve the setup page while the access point is open, and the site else."""
-    if supervisor.state == wifi.ACCESS_POINT:
+    if state == wifi.ACCESS_POINT:
         # A task, since what it takes to load the page may not be free at once: then it is tried again.
-        tasks.start("setup", lambda: _set_up(app, supervisor))
+        tasks.start("setup", _set_up)
     else:
         tasks.end("setup")
         if app.server.app is not app:
             app.server.use(app)
 
 
-async def _set_up(app, supervisor):
+async def _set_up():
     """Serve the setup page and nothing else, and lead every name to it, until cancelled."""
+    supervisor = board.link
     if app.server.app is app:
         # Most boards see it once in their life; it takes 15 KB.
         app.spare()

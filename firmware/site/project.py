@@ -94,7 +94,7 @@ def _load(folder):
         sys.path.append(folder)
     if not isinstance(app, App):
         raise TypeError("app.py makes no application: it needs `app = App()`")
-    app.limits.derive()
+    loader.borrow("firmware.server.opening").derive(app.limits)
     return app
 
 

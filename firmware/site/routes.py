@@ -1,12 +1,13 @@
 """The shipped site: its pages; and where its parts are, loaded when they are asked for."""
 
 from firmware import App
+from firmware.server import loader
 from firmware.server.router import Router
 from firmware.server.static import Static
-from firmware.site import guards
+from firmware.site import guards  # noqa: F401 - it has to outlast `entrance`
 
 app = App()
-guards.attach(app)
+loader.borrow("firmware.site.entrance").attach(app)
 
 # Paths, module, and what that takes of the heap with all that it brings; a test measures it.
 for _paths, _name, _bytes in (

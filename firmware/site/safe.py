@@ -5,12 +5,12 @@ files, the settings, a restart; for whom the site would let, and nobody else.
 import firmware.board as board
 from firmware import NAME, VERSION, App
 from firmware.board import memory, recovery
-from firmware.server import tasks
+from firmware.server import loader, tasks
 from firmware.server.errors import escape
-from firmware.site import guards
+from firmware.site import guards  # noqa: F401 - it has to outlast `entrance`
 
 app = App()
-guards.attach(app)
+loader.borrow("firmware.site.entrance").attach(app)
 
 
 @app.done

@@ -40,11 +40,35 @@ def prepare():
         tasks.start("memory", memory.Keeper(app.server).run)
         tasks.start("recovery", recovery.watch)
         if board.network_time:  # a board, not a laptop
-            from firmware.site import link
-
-            link.start(app)
+            _start_link(app)
 
     return (tasks.outlive(app.serve(host, port, ready, tls, redirect_port)), transport.run), None
+
+
+def _start_link(app):
+    """Start what needs a radio, a clock or a pin; `app` is served already.
+
+    Nothing of this module may be in what stays, or all of it would.
+    """
+    import network
+
+    from firmware.board import wifi
+    from firmware.site import link
+
+    link.app = app
+    board.link = supervisor = wifi.Supervisor(network, settings, board.sleep_ms, board.ticks_ms, link.give_up)
+    pins_of = settings.current["pins"]
+    if pins_of["gpio"] and not recovery.safe_mode:
+        # What hangs on an output shall be off, not float.
+        from firmware.board import pins
+
+        pins.opened()
+    supervisor.on_change(link.turn)
+    tasks.start("wifi", supervisor.run)
+    tasks.start("clock", link.keep_time)
+    if pins_of["led"] is not None:
+        tasks.start("indicator", link.show)
+    loader.settled()
 
 
 def end(error):

@@ -3,7 +3,7 @@
 `expected` is what comes back, or the status of the HTTPError that is raised, as (ERROR, status).
 """
 
-from firmware.http import query, urls
+from firmware.http import escapes, query, urls
 from firmware.http.errors import HTTPError
 
 ERROR = "HTTPError"
@@ -44,11 +44,11 @@ def tenth(text):
 
 
 FUNCTIONS = {
-    "unquote": urls.unquote,
+    "unquote": escapes.unquote,
     "decode_text": urls.decode_text,
     "decode_path": urls.decode_path,
     "safe_path": urls.safe_path,
-    "quote": urls.quote,
+    "quote": escapes.quote,
     "query": pairs,
     "first": first,
     "get": get,
