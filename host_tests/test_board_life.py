@@ -473,7 +473,7 @@ def test_board_in_safe_mode_is_brought_into_a_network_too(board):
 
 def test_crash_is_told_after_the_reset(board):
     board.settings(networks=[HOME])
-    break_it = "from firmware.server.listener import Server\nServer.open = lambda *words: {}['the roof']"
+    break_it = "from firmware.server import transport\ntransport.reactor = lambda: {}['the roof']"
     board.start(before_main=break_it)
     board.until("KeyError: the roof")
     board.until("starts anew")

@@ -40,7 +40,7 @@ HOT = {
     "server/router.py": "match choose choose_unrouted",
     "server/static.py": "_serve _try respond open is_same _is_still _takes_gzip",
     "server/transport.py": "watch wait_io_event _serve accept park ready",
-    "site/guards.py": "_protect _is_private _check_host",
+    "site/guards.py": "protect _is_private check_host",
 }
 
 BLOCK = re.compile(r"code block '([^']+)'.*?\(N_STATE (\d+)\)\n\(N_EXC_STACK (\d+)\)", re.DOTALL)

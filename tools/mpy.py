@@ -37,7 +37,6 @@ BUNDLES = {
     # `features.origins` is asked before, by what refuses without all this: it would bring itself.
     "account": ("features.auth", "features.sessions", "http.cookies", "site.account"),
     "live": ("features.feed", "features.sse", "server.stream"),
-    # `board.chip` is for the LED, too, of boards without other pins.
     "pins": ("board.gpio", "board.pins"),
 }
 # In an image the core is for applications that ask nothing of the board, too.

@@ -2,7 +2,7 @@
 
 import machine
 
-from firmware.board.chip import chip, refuse_flash
+from firmware.server import loader
 
 # `duty_u16` of what is always on.
 _FULL_DUTY = 65535
@@ -17,8 +17,9 @@ class Pin:
     """
 
     def __init__(self, number, mode, frequency_hz, inverted):
-        refuse_flash(number)
-        if mode == "input_pull_up" and chip() == "ESP32" and number > _LAST_WITH_PULL:
+        chip = loader.borrow("firmware.board.chip")
+        chip.refuse_flash(number)
+        if mode == "input_pull_up" and chip.chip() == "ESP32" and number > _LAST_WITH_PULL:
             raise ValueError("the pin has no pull-up")
         self._number = number
         self._inverted = inverted

@@ -55,9 +55,9 @@ class _LED:
 
     def attach(self, number, inverted):
         """Have it on a pin; `inverted`: where a low level lights it. Raises ValueError for a pin the chip has not."""
-        from firmware.board.chip import refuse_flash
+        from firmware.server import loader
 
-        refuse_flash(number)
+        loader.borrow("firmware.board.chip").refuse_flash(number)
         self._pin = machine.Pin(number, machine.Pin.OUT, value=inverted)
         self._inverted = inverted
 
