@@ -1,7 +1,4 @@
-"""What the server bounds, each with its default and reason; `app.limits.NAME = value` before serving sets it.
-
-`opening.derive` checks the values.
-"""
+"""What the server bounds, each with its default and reason; `app.limits.NAME = value` before serving sets it."""
 
 from firmware.server import transport
 
