@@ -900,6 +900,9 @@ def test_password_that_cannot_be_is_refused_before_anything(monkeypatch, passwor
 
 # -- the real thing
 
+# A file system of 2 MB, as an ESP32 with 4 MB of flash has it.
+BLOCKS = 512
+
 
 def test_deployed_limpet_serves_its_pages_compressed_or_not(chip, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "LAPTOPS", ())  # an emulated board is a laptop, below
@@ -909,7 +912,7 @@ def test_deployed_limpet_serves_its_pages_compressed_or_not(chip, tmp_path, monk
         shutil.copy(ROOT / name, tree)
     page = (tree / "firmware" / "site" / "www" / "index.html").read_bytes()
     port = free_port()
-    with EmulatedBoard(tmp_path / "flash", chip, "--port", str(port), "--data", "/data") as board:
+    with EmulatedBoard(tmp_path / "flash", chip, "--port", str(port), "--data", "/data", blocks=BLOCKS) as board:
         done = deploy.deploy(board.name, tree)
         assert (done["address"], done["reachable"]) == (f"http://{HOST}:{port}/", True)
         assert fetch(port, "/") == (200, None, page)
@@ -949,7 +952,7 @@ def serving_tree(tmp_path, monkeypatch):
 
 def test_deployment_that_changes_nothing_restarts_nothing(chip, tmp_path, serving_tree, capsys):
     port = free_port()
-    with EmulatedBoard(tmp_path / "flash", chip, "--port", str(port), "--data", "/data") as board:
+    with EmulatedBoard(tmp_path / "flash", chip, "--port", str(port), "--data", "/data", blocks=BLOCKS) as board:
         done = deploy.deploy(board.name, serving_tree)
         assert done["restarted"] and done["reachable"]
         lives = len(board.writes)
