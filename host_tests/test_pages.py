@@ -42,7 +42,7 @@ def test_nothing_is_loaded_from_elsewhere_or_inline():
     # But for what asks again for parts that were refused; the policy lets browsers run it.
     html, script = re.sub(r"(?s)<script>.*?</script>", "", html), re.search(r"(?s)<script>(.*?)</script>", html)[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"'sha256-{digest}'" in (ROOT / "firmware" / "site" / "guards.py").read_text()
+    assert f"'sha256-{digest}'" in (ROOT / "firmware" / "site" / "entrance.py").read_text()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=)|https?://", html)
     for path in WWW.glob("*.js"):
         assert not re.search(r"https?://|innerHTML|eval\(", path.read_text()), path.name
