@@ -79,8 +79,20 @@ def make(app, name):
 
 def derive(limits):
     """Check the values, and count the deadlines in sweeps. Raises ValueError."""
+    # For a server that begins anew this has been done, and what was derived has other names on a board.
+    if not hasattr(limits, "sweep_bytes"):
+        _check(limits)
+    limits.long_lived = min(limits.long_lived, limits.connections - 1)
+    limits.sweep_bytes = limits.rate_bytes * SWEEP_MS // 1000
+    limits.head_sweeps = limits.head_ms // SWEEP_MS + 1
+    limits.silence_sweeps = limits.silence_ms // SWEEP_MS + 1
+    limits.ping_sweeps = limits.ping_ms // SWEEP_MS + 1
+    limits.idle_sweeps = limits.idle_ms // SWEEP_MS + 1
+
+
+def _check(limits):
     for name in dir(limits):
-        if name[0] == "_" or name.endswith("_sweeps") or name == "sweep_bytes":
+        if name[0] == "_":
             continue
         if not hasattr(Limits, name):
             raise mistake("limit", name)
@@ -90,9 +102,3 @@ def derive(limits):
         # Positions in a head are 16 bits wide.
         if value > 0xFE00 and name in ("head_bytes", "target_bytes") or value > 0x1000 and name == "fields":
             raise mistake("high", (name, value))
-    limits.long_lived = min(limits.long_lived, limits.connections - 1)
-    limits.sweep_bytes = limits.rate_bytes * SWEEP_MS // 1000
-    limits.head_sweeps = limits.head_ms // SWEEP_MS + 1
-    limits.silence_sweeps = limits.silence_ms // SWEEP_MS + 1
-    limits.ping_sweeps = limits.ping_ms // SWEEP_MS + 1
-    limits.idle_sweeps = limits.idle_ms // SWEEP_MS + 1
