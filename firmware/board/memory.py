@@ -258,10 +258,12 @@ class Keeper:
             budget.current.settle(total)
 
     def _reset(self):
-        # Nobody is served any more: there is room to say and keep why.
-        self._server.close()
+        # Nobody is served any more: what heads are read into is room to end in order, to say and to keep why.
+        self._server.spare = self._server.spare_view = None
         gc.collect()
         try:
+            self._server.close()
+            gc.collect()
             # A boot that has answered has come to something: strangers must not bring a board to safe mode.
             has_answered = self._server.requests > self._server.starved
             recovery.reset("out of memory: %s, %s" % (board.heap(), board.idf_heap()), has_answered)
