@@ -258,9 +258,7 @@ class Keeper:
             budget.current.settle(total)
 
     def _reset(self):
-        # Nobody is served any more: what heads are read into is room to end in order, to say and to keep why.
-        self._server.spare = self._server.spare_view = None
-        gc.collect()
+        # Nobody is served any more: there is room to say and keep why.
         try:
             self._server.close()
             gc.collect()

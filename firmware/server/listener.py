@@ -63,16 +63,14 @@ class Server:
                     gc.collect()
                     self.log_error("sweep", error)
         except asyncio.CancelledError:
-            # Room to end in good order, however full the heap is.
-            self.spare_of, self.spare, self.spare_view = self, None, None
+            self.stop_listening()
             await self._drain()
             raise
         finally:
             self.close()
 
     async def _drain(self):
-        """Take nobody new, and give requests under way a moment to be answered."""
-        self.stop_listening()
+        """Give requests under way a moment to be answered."""
         self.draining = self.is_short = True
         while self.waiting:
             overload.refuse(self, 0)
@@ -101,7 +99,9 @@ class Server:
         self.slots = self.waiting = ()
 
     def stop_listening(self):
-        """Take nobody new."""
+        """Take nobody new, for good."""
+        # Room to end in good order, however full the heap is.
+        self.spare_of, self.spare, self.spare_view = self, None, None
         if self._socket:
             if not self._accept_again:
                 self._look_out(0)
