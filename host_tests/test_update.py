@@ -912,11 +912,12 @@ def test_tree_that_was_signed_before_the_last_one_is_not_taken(kind, trees, key,
         assert which(kind, board, trees) == "old"
 
 
-def test_signature_holds_for_its_tree_time_and_key_alone(interpreter, key, tmp_path):
+def test_signature_holds_for_its_tree_time_and_key_alone(interpreter, key, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMPET_UPDATE_KEY", str(key / signing.KEY))
     tree = manifest.sha256(b"tree")
     public = (key / signing.PUBLIC).read_bytes()
     (tmp_path / "update.pub").write_bytes(public)
-    signed = signing.sign(tree, key / signing.KEY)
+    signed = signing.sign(tree)
     raw = base64.b64decode(signed["signature"])
     flipped = [raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :] for at in range(0, 256, 15)]
     modulus = int.from_bytes(public, "big")

@@ -34,7 +34,7 @@ def make() -> dict[str, bytes]:
     }
 
 
-def find() -> Path | None:
+def _find() -> Path | None:
     """Return where the private key is, None where there is none. Raises Failure for a name of nothing."""
     named = os.environ.get("LIMPET_UPDATE_KEY")
     path = Path(named) if named else ROOT / FOLDER / KEY
@@ -45,8 +45,11 @@ def find() -> Path | None:
     return None
 
 
-def sign(manifest: str, path: Path) -> dict:
-    """Return {"signed_at", "signature"} for a manifest's SHA-256. Raises Failure where the key is none."""
+def sign(manifest: str) -> dict | None:
+    """Return {"signed_at", "signature"} for a manifest's SHA-256, None where there is no key. Raises Failure."""
+    path = _find()
+    if not path:
+        return None
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 

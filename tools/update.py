@@ -277,13 +277,13 @@ def deploy(
 
 def sign(client: Client, plan: Plan) -> dict:
     """Return the signature that the board asks for. Raises Failure without a key."""
-    key = signing.find()
-    if not key:
+    made = signing.sign(plan.tree)
+    if not made:
         raise Failure(
             f"The board at {client.address} takes signed updates alone, and there is no key in {signing.FOLDER}:"
             " $LIMPET_UPDATE_KEY names it."
         )
-    return signing.sign(plan.tree, key)
+    return made
 
 
 def pack(target: Path, arch: str | None, root: Path = ROOT, form: str = manifest.COMPILED, project=None) -> dict:
@@ -300,7 +300,7 @@ def pack(target: Path, arch: str | None, root: Path = ROOT, form: str = manifest
         "tree": plan.tree,
         "arch": mpy.ARCHITECTURES.index(arch) if arch else 0,
         "needed": memory.needed(root, form) or 0,
-        "signature": signing.sign(plan.tree, signing.find()) if signing.find() else None,
+        "signature": signing.sign(plan.tree),
         "files": {name: [paths[name], manifest.sha256(data)] for name, data in plan.staged.items()},
     }
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:

@@ -12,11 +12,10 @@ where the owner signs it anew.
 from binascii import a2b_base64
 from hashlib import sha256
 
-from firmware.board import storage
+from firmware.board import storage, update
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 
-KEY = "/update.pub"
 _TAKEN = "update.json"
 
 _ENOENT = const(2)
@@ -50,7 +49,7 @@ def keep(signed_at):
 
 def _key():
     try:
-        with open(storage.folder + KEY, "rb") as file:
+        with open(storage.folder + update.OWNER_KEY, "rb") as file:
             key = file.read(_BYTES + 1)
     except OSError as error:
         if error.args[0] == _ENOENT:

@@ -19,6 +19,8 @@ from firmware.http.urls import safe_path
 
 HOME = "/.limpet/"
 MANIFEST = HOME + "manifest"
+# In the data: the public key of who signs what comes over the air, if anybody does.
+OWNER_KEY = "/update.pub"
 
 # What MicroPython starts. Who cannot be started can take nothing back.
 _STARTED = ("/boot.py", "/main.py")
@@ -70,7 +72,7 @@ def frozen():
 
 def is_signed():
     """Tell whether a tree has to be signed: `signature` has how."""
-    return _kind(storage.folder + "/update.pub") is not None
+    return _kind(storage.folder + OWNER_KEY) is not None
 
 
 async def digest(path):
