@@ -38,12 +38,13 @@ LIVE = "host_tests/apps/live.py"
 
 # Whose servers run on an image of one's own, too: the 32-bit MicroPython with Limpet frozen into it.
 FROZEN_TOO = (
-    *("test_app", "test_connection", "test_feed", "test_incoming", "test_listener", "test_sse", "test_static"),
-    *("test_stream", "test_uploads", "test_websocket_server"),
+    *("server.test_app", "server.test_connection", "server.test_incoming", "server.test_listener"),
+    *("server.test_static", "server.test_stream", "server.test_websocket"),
+    *("features.test_feed", "features.test_sse", "features.test_uploads"),
 )
 FROZEN_PATH = f".frozen:{ROOT}"
 # And on the 32-bit one with the tree as `deploy` compiles it: what a board always has is one module, names are short.
-COMPILED_TOO = ("test_app", "test_sse", "test_stream")
+COMPILED_TOO = ("server.test_app", "server.test_stream", "features.test_sse")
 
 locate = functools.lru_cache(interpreters.locate)
 
@@ -96,7 +97,7 @@ def server_interpreter(request) -> Interpreter:
 def pytest_generate_tests(metafunc):
     if "server_interpreter" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("interpreters")
-        name = metafunc.module.__name__.rpartition(".")[2]
+        name = metafunc.module.__name__.partition(".")[2]
         too = [word for word, names in (("frozen", FROZEN_TOO), ("compiled", COMPILED_TOO)) if name in names]
         words = mark.args if mark else ("cpython", "amd64", *too)
         metafunc.parametrize("server_interpreter", words, indirect=True, scope="module")

@@ -23,7 +23,7 @@ from pathlib import Path
 from host_tests.board_life import NAMES_BYTES, PATIENCE_S, RESET, Board
 from host_tests.conftest import interpreter_named
 from host_tests.servers import HOST, SOCKET_TIMEOUT_S, read_response
-from host_tests.test_visit import PAGE, PINS, compiled
+from host_tests.site.test_visit import PAGE, PINS, compiled
 from tools.mixed import ADDRESSES, JSON, KINDS, UPGRADE, Kind
 
 SLOTS = 6

@@ -123,12 +123,24 @@ def test_file_says_what_it_is_for(path):
 
 
 def test_every_module_has_its_tests_or_the_readme_says_where():
-    there = {file.stem[5:] for file in (ROOT / "host_tests").glob("test_*.py")}
+    """As `http/urls` in http/test_urls.py; in a row of README's table a name is in the folder of the one before it."""
+    tests = ROOT / "host_tests"
+    there = {str(file.relative_to(tests).with_name(file.stem[5:])) for file in tests.rglob("test_*.py")}
     told = set()
-    for row in re.findall(r"^\| (`.*`) \| (`.*`) \|$", (ROOT / "host_tests" / "README.md").read_text(), re.MULTILINE):
-        modules, tests = (re.findall(r"`([\w/.]+)`", cell) for cell in row)
-        assert all((ROOT / "host_tests" / name).is_file() for name in tests), row
-        told.update(name.rpartition("/")[2] for name in modules)
-    modules = {file.stem for file in (ROOT / "firmware").rglob("*.py") if file.stem != "__init__"}
+    for row in re.findall(r"^\| (`.*`) \| (`.*`) \|$", (tests / "README.md").read_text(), re.MULTILINE):
+        names, files = (re.findall(r"`([\w/.]+)`", cell) for cell in row)
+        assert all((tests / name).is_file() for name in files), row
+        folder = ""
+        for name in names:
+            folder = name[: name.rfind("/") + 1] or folder
+            told.add(folder + name.rpartition("/")[2])
+    modules = {str(file.relative_to(FIRMWARE).with_suffix("")) for file in FIRMWARE.rglob("*.py")}
+    modules = {name for name in modules if not name.endswith("__init__")}
     assert modules - there - told == set()
     assert told - modules == set()
+    assert told & there == set()
+
+
+def test_tests_are_in_the_folders_of_what_they_test():
+    folders = {file.parent.name for file in (ROOT / "host_tests").rglob("test_*.py")}
+    assert folders == {*BELOW, "tools", "host_tests"}

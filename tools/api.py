@@ -1,7 +1,7 @@
 """Writes firmware/API.md, the reference for those who write applications: `python3 -m tools api`.
 
 It is made of the code: firmware/__init__.pyi says what is public there, docstrings say what each does. The recipes
-before it are in tools/recipes.md; host_tests/test_api_page.py runs them, and fails where the page is not current.
+before it are in tools/recipes.md; host_tests/tools/test_api_page.py runs them, and fails where the page is not current.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ What a request costs is the difference of two runs, one with more requests than 
 out. The servers' own work by the clock, such as a look at all deadlines twice a second, stays in: it is a few hundred
 instructions a request.
 
-`bench_bounds.json` has the most that each of Limpet's figures may be, {label: bound}; host_tests/test_bench.py holds
-them, and `--lower` lowers those that have got better. It raises none.
+`bench_bounds.json` has the most that each of Limpet's figures may be, {label: bound};
+host_tests/tools/test_bench.py holds them, and `--lower` lowers those that have got better. It raises none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What Python has on a board, and what the shipped site needs of it: `deploy` compares the two before it sends a thing.
 
 `memory.json` has what was measured, in KB, for each form: the firmware as files, or frozen into the image; behind the
-start ("idle"), and with every part loaded ("full"). host_tests/test_memory.py and test_frozen_board.py hold it true.
+start ("idle"), and with every part loaded ("full"). host_tests/board/test_memory.py and test_frozen_board.py hold
+it true.
 
     needed(root, form) -> bytes or None        python_bytes(board.memory()) -> bytes
     weigh(root, form, image, python_bytes, force)
