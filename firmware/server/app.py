@@ -25,19 +25,18 @@ class App(Router):
     _hooks = (), (), ()  # before, after, done: its own
     _background = ()
     _tasks = ()  # the names of those of the background
+    error_pages = {}  # by status, or class of exceptions: shared, and empty
     can_go = False  # whether a `loader.Part` may forget it while memory is short and no connection is at it
 
-    def __init__(self):
-        super().__init__()
-        self.limits = Limits()
-        self.error_pages = {}  # by status, or class of exceptions
-
     def __getattr__(self, name):
-        """Make `state`, an object for what handlers share, when it is first asked for."""
-        if name != "state":
+        """Make `limits`, or `state`, an object for what handlers share, when it is first asked for."""
+        if name == "limits":
+            made = self.limits = Limits()
+        elif name == "state":
+            made = self.state = type("State", (), {})()
+        else:
             raise AttributeError(name)
-        self.state = type("State", (), {})()
-        return self.state
+        return made
 
     def _hang(self, kind, hook):
         hooks = list(self._hooks)
@@ -174,6 +173,8 @@ class App(Router):
         """
 
         def decorate(page):
+            if not self.error_pages:
+                self.error_pages = {}
             self.error_pages[kind] = page
             return page
 
@@ -185,7 +186,8 @@ class App(Router):
             own = self._hooks
             if self.parent is not None:
                 outer = self.parent.hooks()
-                own = outer[0] + own[0], own[1] + outer[1], own[2] + outer[2]
+                # Most have none of their own.
+                own = outer if own is App._hooks else (outer[0] + own[0], own[1] + outer[1], own[2] + outer[2])
             self.chain = own
         return self.chain
 

@@ -36,13 +36,13 @@ class Streaming:
 class Router:
     """Routes, each a dict of method to handler."""
 
-    # Most have neither.
+    # Most have none of these, and make them with the first. What is shared stays empty.
     _patterns = None
     _mounts = ()
+    _recent = {}  # raw path to what `search` found
 
     def __init__(self):
         self.literals = {}
-        self._recent = {}  # raw path to what `search` found
 
     def add(self, path, methods, handler):
         """Let `handler` answer `methods`, names or one, on `path`. Raises ValueError for no path, and for one twice."""
@@ -91,8 +91,8 @@ class Router:
                 return None
             # A path is with a part that is not loaded (see `loader`).
             if found and type(found[2]) is not str and len(target) <= _MAX_RECENT_BYTES:
-                if len(self._recent) >= _MAX_RECENT:
-                    self._recent.clear()
+                if not self._recent or len(self._recent) >= _MAX_RECENT:
+                    self._recent = {}
                 self._recent[target] = found
         return found
 

@@ -27,7 +27,7 @@ _TYPES = (
     b" webmanifest=application/manifest+json\n webp=image/webp\n woff2=font/woff2\n xml=application/xml\n"
 )
 
-# Files whose tags are kept: as many as a site has, at some 150 bytes each.
+# Files whose tags are kept: as many as a site has, at some 500 bytes each.
 _MAX_ENTRIES = const(24)
 
 # Bytes that are hashed before the others have their turn: some 10 ms on a board.
@@ -69,7 +69,7 @@ class Entry:
         self.file = None  # open, where it was hashed just now
         self.gzip = None  # the Entry of the compressed file
         self.tag = None
-        self.lines = None  # field lines of a whole answer, once the tag is known, Content-Length last
+        self.lines = None  # field lines of a whole answer, for who asks for this one, Content-Length last
 
     def is_same(self, info):
         """Tell whether a stat result shows no change."""
@@ -191,7 +191,7 @@ class Static:
         entry = self._entries[path]
         try:
             info = os.stat(entry.path)
-            if entry.lines is None or not entry.is_same(info):
+            if entry.tag is None or not entry.is_same(info):
                 await self._look(entry, info)
                 _close(entry)
         except OSError:
@@ -208,26 +208,27 @@ class Static:
         info = _try(os.stat, entry.path)
         if info is None:
             raise self._gone()
-        if entry.lines is None or not entry.is_same(info):
+        if entry.tag is None or not entry.is_same(info):
             return self._hash_and_serve(request, entry, info)
         wanted = entry
         if entry.gzip is not None and _takes_gzip(request):
             wanted = entry.gzip
             if not _is_still(wanted):
                 return self._hash_and_serve(request, entry, info)
-        return respond(request, wanted)
+        return self._respond(request, entry, wanted)
 
     async def _hash_and_serve(self, request, entry, info):
         try:
             age_s = await self._look(entry, info)
-            response = respond(request, entry.gzip if entry.gzip and _takes_gzip(request) else entry)
+            wanted = entry.gzip if entry.gzip and _takes_gzip(request) else entry
+            response = self._respond(request, entry, wanted)
         except OSError:
             raise self._gone() from None
         finally:
             _close(entry)
         # A file that changed just now may change again within its time stamp's second.
         if age_s < _SETTLED_S:
-            entry.lines = None
+            entry.tag = None
         return response
 
     async def _look(self, entry, info):
@@ -257,12 +258,18 @@ class Static:
         entry.gzip = packed
         # Another request may have begun to look meanwhile.
         entry.tag, entry.size = tag, size
-        lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path.decode()), self._cache_control)
-        if packed:
-            lines += b"Vary: Accept-Encoding\r\n"
-            packed.tell(lines + b"Content-Encoding: gzip\r\n")
-        entry.tell(lines)
         return age_s
+
+    def _respond(self, request, entry, wanted):
+        """Return the response for a hashed entry, or for the compressed file beside it."""
+        if wanted.lines is None:
+            lines = b"Content-Type: %s\r\n%s" % (content_type(entry.path.decode()), self._cache_control)
+            if entry.gzip:
+                lines += b"Vary: Accept-Encoding\r\n"
+            if wanted is not entry:
+                lines += b"Content-Encoding: gzip\r\n"
+            wanted.tell(lines)
+        return respond(request, wanted)
 
     def _gone(self):
         self._entries.clear()

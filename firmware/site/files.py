@@ -20,7 +20,7 @@ app.can_go = True  # what it knows is in the storage
 app.json_errors = True
 
 # More than any board's flash: beyond it somebody is mistaken. What fits is the storage's to say.
-MAX_FILE_BYTES = 16 * 1024 * 1024
+_MAX_FILE_BYTES = 16 * 1024 * 1024
 
 # Of a list, sent at once; and what is left of the heap while the names of a folder are taken: beyond it some are not.
 _PIECE_BYTES = 512
@@ -56,12 +56,12 @@ async def put(request, name):
     if request.field(b"content-range") is not None:
         # RFC 9110 14.5: better than to store a part as if it were all.
         raise HTTPError(400, "A file is stored as a whole.")
-    if (request.length or 0) > MAX_FILE_BYTES:
-        raise HTTPError(413, "A file may have %d bytes here." % MAX_FILE_BYTES)
+    if (request.length or 0) > _MAX_FILE_BYTES:
+        raise HTTPError(413, "A file may have %d bytes here." % _MAX_FILE_BYTES)
     exists = await _check(request, name)
     _make_folders(path)
     try:
-        await uploads.save(request.stream(), path, MAX_FILE_BYTES)
+        await uploads.save(request.stream(), path, _MAX_FILE_BYTES)
     except BaseException:
         _remove_empty(path)
         raise

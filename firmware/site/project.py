@@ -55,7 +55,7 @@ def attach(root, folder):
             root.limits = own.limits
             first.append(("", own))
             if 404 in own.error_pages:
-                root.error_pages[404] = own.error_pages[404]
+                root.error(404)(own.error_pages[404])
             for path in own.literals:
                 if path in root.literals:
                     root.literals[path] = own.literals[path]
