@@ -38,18 +38,11 @@ _PATTERN = re.compile(r"<(?:\w+:)?(\w+)>")
 
 def shorten(sources: dict, others=()) -> dict:
     """Return the modules with their arguments shortened, in the same order."""
-    trees = {path: _parse(text) for path, text in sources.items()}
+    trees = {path: syntax.parse_or_empty(text) for path, text in sources.items()}
     fixed = set()
-    for tree in [*trees.values(), *map(_parse, others)]:
+    for tree in [*trees.values(), *map(syntax.parse_or_empty, others)]:
         fixed |= _fixed(tree)
     return {path: _shorten(text, trees[path], fixed, _is_own(path)) for path, text in sources.items()}
-
-
-def _parse(text: str) -> ast.Module:
-    try:
-        return syntax.parse(text)
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])  # MicroPython's compiler says what is wrong with it
 
 
 def _is_own(path) -> bool:
@@ -156,9 +149,9 @@ def _is_simple(function, name: str) -> bool:
 
 def hide(sources: dict, others=(), public=frozenset()) -> dict:
     """Return the modules with a `_` before what only they name."""
-    trees = {path: _parse(text) for path, text in sources.items()}
+    trees = {path: syntax.parse_or_empty(text) for path, text in sources.items()}
     named = Counter()  # by how many modules
-    for tree in [*trees.values(), *map(_parse, others)]:
+    for tree in [*trees.values(), *map(syntax.parse_or_empty, others)]:
         named.update(words(tree))
     return {
         path: _hide(text, _made(trees[path]) - (set() if _is_own(path) else public), named)

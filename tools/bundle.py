@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tools import syntax
 from tools.arguments import COMPILERS
+from tools.constants import plain_value
 from tools.scopes import Module, Scopes, head, imported_by
 
 
@@ -169,7 +170,7 @@ class Bundle:
                 target = node.targets[0] if isinstance(node, ast.Assign) else None
                 if not isinstance(target, ast.Name) or module.own.count(target.id) != 1:
                     continue
-                value, found = _value(node.value, known), (dotted, target.id)
+                value, found = plain_value(node.value, known), (dotted, target.id)
                 is_asked = target.id[0] != "_" and dotted in by_name and (not asked or target.id in asked)
                 # What the compiler has not read yet it does not know.
                 first = min(used.get(found, [(at, node.lineno)]))
@@ -285,20 +286,6 @@ def _numbers(tree: ast.Module):
             yield node.targets[0].id, ast.unparse(node.value.args[0])
 
 
-def _value(node, known: dict):
-    """Return the number, text or tuple of such that an expression always is, with the `known` names; else None."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Constant):
-            is_plain = type(part.value) in (int, str, bytes)
-        elif isinstance(part, ast.Name):
-            is_plain = part.id in known
-        else:
-            is_plain = isinstance(part, (ast.Tuple, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Load))
-        if not is_plain:
-            return None
-    return eval(ast.unparse(node), {}, known)
-
-
 def _is_short(value) -> bool:
     """Tell whether a value takes no memory of its own, wherever it stands."""
     return isinstance(value, int) or isinstance(value, str) and len(value) < 10
@@ -344,8 +331,7 @@ class _Writer:
     def __init__(self, bundle: Bundle, module: Module):
         self._bundle, self._module = bundle, module
         self._is_member = bundle.is_member(module.dotted)
-        self._lines = module.text.encode().split(b"\n")
-        self._edits = []  # (line, column, end line, end column, new bytes)
+        self._edits = []  # (place, new text)
         self._sets = {}  # function's node to names of the bundle that it sets
         self._names = set(bundle._modules)
         for node in _texts(module.tree):
@@ -372,7 +358,7 @@ class _Writer:
                     self._rename_definition(node, final)
         for function, names in self._sets.items():
             self._declare(function, names)
-        self.text = self._apply()
+        self.text = syntax.replaced(module.text, self._edits)
 
     def _use(self, node, function, target):
         bundle, module = self._bundle, self._module
@@ -399,9 +385,8 @@ class _Writer:
             if self._is_member:
                 self._replace(node, final)
             else:
-                self._edits.append(
-                    (node.end_lineno, node.end_col_offset - len(node.attr), node.end_lineno, node.end_col_offset, final)
-                )
+                row, end = node.end_lineno, node.end_col_offset
+                self._edits.append(((row, end - len(node.attr), row, end), final))
         elif target[1] is None:
             raise Unfit(f"{module.path}:{node.lineno}: {target[0]} is passed on")
         elif self._is_member:
@@ -432,24 +417,16 @@ class _Writer:
 
     def _rename_definition(self, node, final):
         row = node.lineno
-        line = self._lines[row - 1]
+        line = self._module.text.encode().split(b"\n")[row - 1]
         at = line.index(node.name.encode(), node.col_offset + 4)
-        self._edits.append((row, at, row, at + len(node.name.encode()), final))
+        self._edits.append(((row, at, row, at + len(node.name.encode())), final))
 
     def _declare(self, function, names):
         first = function.body[0]
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(function.body) > 1:
             first = function.body[1]
         text = f"global {', '.join(sorted(names))}\n{' ' * first.col_offset}"
-        self._edits.append((first.lineno, first.col_offset, first.lineno, first.col_offset, text))
+        self._edits.append(((first.lineno, first.col_offset) * 2, text))
 
     def _replace(self, node, text):
-        self._edits.append((node.lineno, node.col_offset, node.end_lineno, node.end_col_offset, text))
-
-    def _apply(self):
-        for row, column, end_row, end_column, text in sorted(self._edits, key=lambda edit: edit[:4], reverse=True):
-            first, last = self._lines[row - 1], self._lines[end_row - 1]
-            # What comes behind stays on its line.
-            rest = [b""] * (end_row - row)
-            self._lines[row - 1 : end_row] = [first[:column] + text.encode() + last[end_column:], *rest]
-        return b"\n".join(self._lines).decode()
+        self._edits.append((syntax.place(node), text))

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tools import arguments, bundle, common, kept, names, syntax
+from tools import arguments, bundle, common, constants, kept, names, syntax
 
 # What no board imports.
 LAPTOPS = ("cpython.py", "laptop.py", "testing.py")
@@ -166,11 +166,11 @@ def rewritten(texts: dict, source: Path, beside: list[str], is_bundled: bool) ->
 
 def _rewritten(texts, source, beside, is_bundled):
     if not is_bundled:
-        return _short(texts, source, beside)
+        return constants.forget(_short(texts, source, beside))
     made, short = bundled(texts, source, beside)
     for one in made:
         short.update(one.stand_ins(short[one.path]))
-    return short
+    return constants.forget(short)
 
 
 @syntax.uncollected()
@@ -211,18 +211,19 @@ def _code(texts: list[str]) -> list[str]:
 
 @syntax.uncollected()
 def _frozen(texts, source, beside):
-    short = names.shorten(texts, beside)
+    short = names.shorten(constants.inline(texts, beside), beside)
     made = bundles(short, source.name, FROZEN_BUNDLES)
     if made:
         short = made[-1].texts
     for one in made:
         short.update(one.stand_ins(short[one.path]))
-    return short
+    return constants.forget(short)
 
 
 @syntax.uncollected()
 def _short(texts, source, beside):
-    return names.shorten(arguments.shorten(arguments.hide(texts, beside, _words(source)), beside), beside)
+    hidden = arguments.hide(texts, beside, _words(source))
+    return names.shorten(arguments.shorten(constants.inline(hidden, beside), beside), beside)
 
 
 def _words(source: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
     parse(text) -> its syntax tree, which nobody changes      nodes(tree) -> all of it, as `ast.walk` has it
     children(node) -> those right below a node                names(text) -> its tokens that are names or keywords
+    parse_or_empty(text) -> the tree, or an empty one         replaced(text, [(place(node), new text)]) -> text
 
 Of a tree there is what somebody looks for: neither operators nor whether a name is read or set, which its node tells.
 """
@@ -46,6 +47,28 @@ def uncollected():
 def parse(text: str) -> ast.Module:
     """Return the tree of a text. Raises SyntaxError, or ValueError for a zero byte."""
     return ast.parse(text)
+
+
+def parse_or_empty(text: str) -> ast.Module:
+    """Return the tree of a text, or an empty one: what is wrong with it MicroPython's compiler says."""
+    try:
+        return parse(text)
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+def place(node: ast.AST) -> tuple[int, int, int, int]:
+    """Return where a node stands: line, column, end line, end column."""
+    return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+
+
+def replaced(text: str, edits: list[tuple[tuple[int, int, int, int], str]]) -> str:
+    """Return a text with something else at places of it. What comes behind each stays on its line."""
+    lines = text.encode().split(b"\n")
+    for (row, column, end_row, end_column), new in sorted(edits, reverse=True):
+        changed = lines[row - 1][:column] + new.encode() + lines[end_row - 1][end_column:]
+        lines[row - 1 : end_row] = [changed, *[b""] * (end_row - row)]
+    return b"\n".join(lines).decode()
 
 
 @functools.lru_cache(None)

@@ -6,9 +6,7 @@ Native code, which stays once it is loaded: few clients send such bodies.
 from array import array
 
 from firmware.http.errors import HTTPError
-from firmware.http.native import const, micropython, ptr8
-
-ptr32 = ptr8  # for CPython; viper knows the name
+from firmware.http.native import const, micropython, ptr8, ptr32
 
 # Chunk sizes, extensions and trailers are bytes that no limit on the payload counts. A signature or a digest in them
 # takes some hundred; every byte of payload allows what a chunk of one byte needs, which is five, and somewhat more.
