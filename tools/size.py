@@ -2,7 +2,8 @@
 
 Flash is that of an ESP32 (Xtensa), native code included. Heap is measured on the i386 MicroPython, whose words and
 heap blocks are as long as the ESP32's: the file's own, after all it imports; native code is not in it, the new names
-that it brings are. What needs a board's modules has no figure, nor have boot.py and main.py.
+that it brings are, each with its share of their table. What needs a board's modules has no figure, nor have boot.py and
+main.py.
 
 `size_budget.json` says how much each folder may cost; more is a failure, so that nothing grows unnoticed.
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,8 @@ BOARD_ARCH = "xtensawin"
 LOOKS = 2
 HEAP_ARCH = "x86"
 HEAP = "1m"
+# What a name takes in MicroPython's table of names, on a 32-bit board (py/qstr.c).
+NAME_BYTES = 7
 
 # Run by MicroPython, on a thread with a large stack: each import inside an import takes 4 KB on a PC, whose paths may
 # be long, and the 40 KB of the main thread are soon gone.
@@ -45,13 +49,24 @@ done.acquire()
 """
 # What else comes with a module.
 LIST = ON_A_THREAD.format(work="__import__({name!r}); print(*(name for name in sys.modules if name != {name!r}))")
-# What it alone adds to that.
+# What it alone adds to that: bytes, and how many names there were before and after. The table of names doubles whenever
+# it is full, which would be somebody's at random: here a large one has just begun.
 WEIGH = ON_A_THREAD.format(
-    work="""for name in {before!r}:
+    work="""import micropython
+        for name in {before!r}:
             __import__(name)
+        number = 0
+        before = after = gc.mem_alloc()
+        while after < before + 4000:
+            before = gc.mem_alloc()
+            hasattr(sys, "name" + str(number))
+            after = gc.mem_alloc()
+            number += 1
         gc.collect()
         before = gc.mem_alloc()
+        micropython.qstr_info()
         __import__({name!r})
+        micropython.qstr_info()
         gc.collect()
         print(gc.mem_alloc() - before)"""
 )
@@ -116,7 +131,12 @@ def _heap(interpreter: list[str], tree: Path, name: str | None, comes_with: dict
     ]
     # What the collector takes for an address keeps a block now and then: the least is the module's own.
     weighed = [_run(interpreter, tree, WEIGH.format(name=name, before=before)) for _ in range(LOOKS)]
-    return min(map(int, weighed)) if all(weighed) else None
+    return min(map(_weight, weighed)) if all(weighed) else None
+
+
+def _weight(told: str) -> int:
+    names_before, names_after = map(int, re.findall(r"n_qstr=(\d+)", told))
+    return int(told.split()[-1]) + NAME_BYTES * (names_after - names_before)
 
 
 def _run(interpreter: list[str], tree: Path, code: str) -> str:
