@@ -75,8 +75,11 @@ def execute(path, **changes):
         was, is_now = changes[name]
         assert was in text, was
         text = text.replace(was, is_now)
+    code = compile(text, path, "exec")
+    # On a board a file's text is nowhere once it is compiled.
+    text = was = is_now = None
     try:
-        exec(compile(text, path, "exec"), names)
+        exec(code, names)
     except SystemExit:
         print("starts anew")
         sys.exit()
@@ -283,7 +286,8 @@ class Board:
             before_main=before_main,
             before_boot=before_boot,
         )
-        path = f"{ROOT}/host_tests/fakes:{self.tree}:.frozen"
+        # On a board a module is `firmware/...`, below the folder where the program runs.
+        path = f"{ROOT}/host_tests/fakes::{self.tree}:.frozen"
         self.process = subprocess.Popen(
             self.interpreter.argv("-c", program, heapsize=self.heapsize),
             cwd=self.flash,

@@ -47,7 +47,6 @@ def frozen_board(folder: Path, heap_kb: int = HEAP_KB) -> Board:
     for name in manifest.ROOT_FILES:
         shutil.copy(ROOT / name, tree / name)
     flash.mkdir()
-    # A frozen module is `firmware/...`, below the folder where the program runs: on a board, "/".
     (flash / "firmware").symlink_to(tree / "firmware")
     fakes_kb = 0
     for is_weighed in (False, True):

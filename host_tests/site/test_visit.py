@@ -266,6 +266,8 @@ def compiled(folder):
 def small_board(tmp_path, heap_kb=HEAP_KB):
     """Return a board that has joined its network, with `heap_kb` for the firmware beside what the harness has."""
     tree = compiled(tmp_path / "tree")
+    (tmp_path / "flash").mkdir()
+    (tmp_path / "flash" / "firmware").symlink_to(tree / "firmware")
     kept = 0
     for heapsize in ("2m", None):
         # A heap's own tables take a part of it.
