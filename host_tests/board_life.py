@@ -68,16 +68,19 @@ lit = []
 names = {{"__name__": "__main__"}}
 
 
-def execute(path, **changes):
+def compiled(path, changes):
+    # On a board a file's text is nowhere once it is compiled: this function's frame, which has it, is gone then, too.
     with open(path) as file:
         text = file.read()
     for name in changes:
         was, is_now = changes[name]
         assert was in text, was
         text = text.replace(was, is_now)
-    code = compile(text, path, "exec")
-    # On a board a file's text is nowhere once it is compiled.
-    text = was = is_now = None
+    return compile(text, path, "exec")
+
+
+def execute(path, **changes):
+    code = compiled(path, changes)
     try:
         exec(code, names)
     except SystemExit:
