@@ -1,4 +1,4 @@
-"""Who may: the guard of what changes something, loaded by the first who wants to; its endpoints are in `login`."""
+"""The guard of all requests that change something. The first such request loads it; `login` has its endpoints."""
 
 import firmware.board as board
 from firmware.board import clock, recovery, settings, storage
@@ -8,7 +8,7 @@ from firmware.features.sessions import Sessions
 
 
 class _Tokens:
-    """Stands for the Tokens until somebody asks them something: most boards have none."""
+    """A stand-in for the Tokens until one is needed: most boards have none."""
 
     def __getattr__(self, name):
         from firmware.features.tokens import Tokens
@@ -22,10 +22,10 @@ def _save_password(record):
 
 
 class Account:
-    """The `auth`, and the `guard` that refuses who may not.
+    """The `auth`, and the `guard` that refuses clients without the right to do something.
 
-    `root`: what is guarded; `log`: told why nothing may be changed; `kept`: a dict that outlasts this. It is asked for
-    what takes a log-in, and for nothing else.
+    `root`: the guarded application; `log`: is told why nothing may be changed; `kept`: a dict that outlasts this
+    object. Only requests that need a log-in are passed to the guard.
     """
 
     def __init__(self, root, log, kept):
@@ -38,15 +38,15 @@ class Account:
         tokens = _Tokens()
         self.auth = tokens.auth = Auth(_password, sessions, tokens, _save_password, kept=kept)
         self.auth.log = log
-        # The first password may be set over the network; with it, that is over.
+        # While there is no password, the first one may be set over the network.
         self.auth.protect(self, ("",), ("/api/password",), "/board")
 
     def before(self, hook):
-        """Take the hook that `protect` would hang before an application."""
+        """Keep the hook that `protect` would add to an application."""
         self._hook = hook
 
     def guard(self, request):
-        """Raise what keeps a request out, or return None, or what has to be awaited for that."""
+        """Return None for an allowed request, or something to await for the answer. Raises 401, 403, 429 or 503."""
         origins.check_write(request)
         return self._hook(request)
 

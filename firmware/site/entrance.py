@@ -1,4 +1,4 @@
-"""Puts the guards before the site, at its start. Gone once that is done."""
+"""Puts the guards before the site at startup. Forgotten afterwards."""
 
 import sys
 
@@ -9,15 +9,15 @@ from firmware.http.native import const
 from firmware.server import loader
 from firmware.site import guards
 
-# The script in index.html that asks again for what a busy board refused, by its SHA-256 (CSP Level 3, 6.7.3.3).
+# The SHA-256 of the script in index.html that repeats requests a busy board has refused (CSP Level 3, 6.7.3.3).
 _INLINE = "; script-src 'self' 'sha256-VCHnjIt+XqDRvkuJSXsv+IN84ZLioc30C5va5CQvK7w='"
 
-# A heap that is smaller has no room for everything, unless the code is in the image.
+# A smaller heap has no room for all guards, unless the code is in the image.
 _SMALL_BYTES = const(204800)
 
 
 def attach(app):
-    """Put the guards before an application, in the order a request meets them."""
+    """Put the guards before an application, in the order in which a request meets them."""
     guards.root = app
     app.auth = guards.auth  # for `features.gate`
     heap = board.heap()
@@ -36,7 +36,7 @@ def attach(app):
         guards.log = app.log = guards.Log()
     security_headers.protect(app, security_headers.POLICY + _INLINE)
     app.get("/healthz")(guards.health)
-    app.check_host = guards.check_host  # for the port that sends everybody to TLS
+    app.check_host = guards.check_host  # for the plain port, which redirects all clients to TLS
     app.before(guards.check_host)
     app.before(guards.protect)
     app.lazy(("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens"), "firmware.site.login", 5120)

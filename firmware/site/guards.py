@@ -1,12 +1,13 @@
-"""The guards of the shipped site: who may do what. What few requests need is loaded by the first that does.
+"""The guards of the shipped site: they decide which client may do what. Rarely used code is loaded on demand.
 
-Without a password the network may only read: what changes something is refused, and the log says why. On a laptop its
-own browser may do everything. With one, a stranger reads the pages, and what the settings say is `public`.
+While there is no password, clients on the network may only read: changes are refused, and the log says why. On a laptop
+its own browser may do everything. Once there is a password, a client without credentials may read the pages, and the
+paths that the settings name as `public`.
 
-`extras` has what a small board does without, unless its settings say otherwise (`guards`: true, false; null is by the
-board's size): `left_out` names it. There the parts of the site are loaded one at a time, too.
+A small board leaves out the guards in `extras`, unless its settings say otherwise (`guards`: true or false; null goes
+by the board's size). `left_out` has their names. Such a board also loads the parts of the site one at a time.
 
-`entrance` puts them before the site.
+`entrance` puts the guards before the site.
 """
 
 import sys
@@ -17,7 +18,7 @@ from firmware.http.errors import HTTPError
 from firmware.http.native import const
 from firmware.server import loader, tasks
 
-# Paths that take a log-in even to be read; and those that do once there is a password, unless they are `public`.
+# Paths that always need a log-in, even to be read; and paths that need one once there is a password, unless `public`.
 _PRIVATE = (b"/api/log", b"/api/settings", b"/api/tokens", b"/api/update")
 _DATA = (
     b"/api/events",
@@ -32,28 +33,28 @@ _DATA = (
     b"/users",
 )
 
-# RFC 9110 9.2.1, but for TRACE: what changes nothing.
+# RFC 9110 9.2.1, without TRACE: methods that change nothing.
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
-# What the guard takes that knows passwords and sessions.
+# The heap that the guard for passwords and sessions takes.
 _ACCOUNT_BYTES = const(11264)
-# Values of Host that were looked at: the board's name, its address.
+# Values of Host that were accepted: the board's name, its address.
 _MAX_HOSTS = const(4)
 
-root = None  # what is guarded
+root = None  # the guarded application
 log = None  # a `features.log.Log`
 left_out = ()
-kept = {}  # what outlasts parts that are forgotten
+kept = {}  # state that outlasts parts that are forgotten
 
 _account = None
 _hosts = []
-_private = ()  # for the settings `_seen`
+_private = ()  # the values for the settings `_seen`
 _seen = None
 _settings = None  # of which these hosts are
 
 
 class Log:
-    """Stands for the log until somebody writes or reads a line."""
+    """A stand-in for the log until a line is written or read."""
 
     def __getattr__(self, name):
         global log
@@ -65,12 +66,12 @@ class Log:
 
 
 def free_bytes():
-    """Return what `loader` may count with."""
+    """Return how many bytes `loader` may count on."""
     return board.heap()["free"]
 
 
 def auth():
-    """Return the Auth, which the first who needs it loads."""
+    """Return the Auth. The first call loads it."""
     return _get_account().auth
 
 
@@ -87,14 +88,14 @@ def _load_account():
 
 def forget():
     global _account
-    # The log-in's endpoints hold it: a second one would be made beside it.
+    # The log-in's endpoints still hold this one: do not make a second.
     if "firmware.site.login" not in sys.modules:
         _account = None
     loader.tidy()
 
 
 def protect(request):
-    """Let nobody write, open a WebSocket or read what is private who may not: loads the guard for those alone."""
+    """Check requests that write, open a WebSocket or read a private path. Only these load the guard."""
     if request.method in _SAFE and not _is_private(request):
         upgrade = request.field(b"upgrade")
         if upgrade is None or b"websocket" not in upgrade.lower():
@@ -105,17 +106,17 @@ def protect(request):
     if settings.current["admin"] and _has_nothing(request):
         loader.borrow("firmware.features.strangers").refuse(request, "/board")
     if loader.one_at_a_time:
-        # What the requests before this one have loaded.
+        # Already loaded by earlier requests.
         loader.tidy()
     pending = _get_account().guard(request)
-    # Whoever answers has the room.
+    # There is room while this is answered.
     if pending is None and loader.one_at_a_time:
         forget()
     return pending
 
 
 def _tell_session(request):
-    """Answer a client without credentials here: every page asks, and the log-in's modules are large."""
+    """Answer a client without credentials here: every page asks for this, and the log-in's modules are large."""
     if request.method != "GET" or request.slot.app is not root or not _has_nothing(request):
         return None
     return loader.borrow("firmware.features.strangers").tell(request, settings.current["admin"] is not None)
@@ -156,7 +157,7 @@ def _is_private(request):
 
 
 def check_host(request):
-    """Raise 421 for a name that was made to lead here (see `hosts.is_known`)."""
+    """Raise 421 for a host name that is not the board's (see `hosts.is_known`)."""
     global _settings
     host = request.field(b"host")
     if settings.current is not _settings:
@@ -173,14 +174,14 @@ def check_host(request):
 
 
 def health(request):
-    """Return whether all is well, or 503 with what is wrong: anybody may ask."""
+    """Return {"status": "ok"}, or 503 with the reasons. Every client may ask."""
     reasons = {}
     problem = memory.problem()
     if problem:
         reasons["memory"] = problem
     if not tasks.is_well():
         reasons["tasks"] = "a task waits to be started again"
-    # What was true a moment ago is of no use.
+    # An old answer is useless.
     fields = {"Cache-Control": "no-store"}
     if reasons:
         return {"status": "unavailable", "reasons": reasons}, 503, fields

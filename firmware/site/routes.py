@@ -1,4 +1,4 @@
-"""The shipped site: its pages; and where its parts are, loaded when they are asked for."""
+"""The shipped site: its pages, and the table of its parts, which are loaded on demand."""
 
 from firmware import App
 from firmware.server import loader
@@ -9,7 +9,7 @@ from firmware.site import guards  # noqa: F401 - it has to outlast `entrance`
 app = App()
 loader.borrow("firmware.site.entrance").attach(app)
 
-# Paths, module, and what that takes of the heap with all that it brings; a test measures it.
+# Paths, module, and the heap that the module takes with all its imports; a test measures it.
 for _paths, _name, _bytes in (
     (("/api/status",), "status", 4096),
     (("/api/led", "/api/events", "/api/readings", "/api/readings.csv", "/ws"), "readings", 8192),
@@ -21,6 +21,6 @@ for _paths, _name, _bytes in (
     (("/api/update",), "update", 10240),
 ):
     app.lazy(_paths, "firmware.site." + _name, _bytes)
-# What serves the page is never forgotten: it has to come however many pieces the heap is in.
-# `static` would refuse a tree without pages; this one still has its endpoints.
+# The code that serves the page is never forgotten: the page must work however fragmented the heap is.
+# `static` would refuse a tree without pages, but the endpoints still work without them.
 Router.mount(app, "/", Static(app, __file__[: __file__.rfind("routes.")] + "www", 0))

@@ -1,15 +1,15 @@
-"""The setup page: what the access point serves, and all that it serves.
+"""The setup page: the access point serves this and nothing else.
 
     app = setup.make(supervisor, settings)      # `firmware.board.wifi.Supervisor`, `firmware.board.settings`
 
     GET /          the form; with ?scan=1 a list of the networks in range
-    POST /join     "network" (chosen: the name's UTF-8 in hexadecimal) or "ssid" (typed), "password", and "admin" where
-                   the board has a password: an access point is open to everybody near; 303 to
-    GET /result    what became of it, a page that loads itself again
-    anything else  302 to the form by this board's address: the probe of a phone that looks for a way to the internet,
-                   or whatever else was typed, with `firmware.board.dns` leading every name here
+    POST /join     "network" (chosen: the name's UTF-8 in hexadecimal) or "ssid" (typed), "password", and "admin" if
+                   the board has a password, because everybody nearby can join an access point; 303 to
+    GET /result    the result of the attempt: a page that reloads itself
+    anything else  302 to the form, by this board's address: `firmware.board.dns` leads every name here, so this answers
+                   a phone's probe for the internet and every other address that is typed
 
-Plain HTML, for the small window that a phone shows it in. Texts come from the air and from forms: all are escaped.
+Plain HTML, for the small window in which a phone shows it. Texts come from the air and from forms, so all are escaped.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from firmware.http.urls import decode_text
 from firmware.server import loader
 from firmware.server.errors import escape
 
-# The strongest: the page is made in RAM, and nobody joins what is weaker than a dozen others.
+# The strongest networks only: the page is made in RAM, and nobody joins a network weaker than a dozen others.
 _MAX_ROWS = 12
-# dBm from which a network has 2, 3 and 4 bars.
+# The least dBm for 2, 3 and 4 bars.
 _BARS = (-80, -70, -60)
 _SIGNALS = ("weak", "fair", "good", "very good")
-# A phone that lost us with the change of channel finds its result for so long where the form would be.
+# A phone may lose the access point when the channel changes. For this long, the form's address shows it the result.
 _NEWS_S = 60
 
 _HEADERS = (
@@ -85,7 +85,7 @@ background: var(--accent); color: var(--on-accent); cursor: pointer; }
 </style>
 """
 
-# Each picture is there once, and a row uses it: the bars that a signal does not reach are faint.
+# Each picture is defined once, and rows refer to it: bars above the signal's strength are faint.
 _HEADER = """</head><body>
 <svg style="display:none"><symbol id="lock" viewBox="0 0 16 16"><path
 d="M4 7V5a4 4 0 0 1 8 0v2h1v8H3V7zm2 0h4V5a2 2 0 0 0-4 0z"/></symbol><symbol id="bars" viewBox="0 0 16 16"><path
@@ -132,7 +132,7 @@ _FAILED = """<section role="alert"><h2 class="bad">\u201c<bdi>%s</bdi>\u201d was
 _WRONG = '<section class="bad" role="alert"><p>%s</p></section>\n'
 _AGAIN = '<p><a class="button" href="/">Try again</a></p>'
 
-# What to do about what the supervisor says.
+# What to do about each of the supervisor's messages.
 _ADVICE = {
     "wrong password": "Wrong password. Mind upper and lower case.",
     "no such network": "No such network is in range. Mind how its name is written.",
@@ -141,7 +141,7 @@ _ADVICE = {
 
 
 class _Attempt:
-    """A network that is tried: `ok` is None until that is over, then whether it was joined."""
+    """An attempt to join a network: `ok` is None while it lasts, then whether the network was joined."""
 
     ok = reason = address = None
     end_s = 0
@@ -156,13 +156,13 @@ class _Setup:
         self._settings = settings
         self._attempt = None
         self._task = None
-        # Knows who was wrong how often.
+        # Counts wrong passwords per address.
         self._auth = None
 
-    # -- who asks whom
+    # -- hosts and origins
 
     def guard(self, request):
-        """Send who asks for another host to our form; let no other site's page change anything (403)."""
+        """Redirect requests for another host to the form; refuse changes by another site's pages (403)."""
         host = request.headers.get("host")
         is_ours = host is None or self._is_ours(host)
         if request.method in SAFE:
@@ -173,11 +173,11 @@ class _Setup:
         return None
 
     def elsewhere(self, request, error):
-        """Answer for what is not here."""
+        """Answer requests for unknown paths."""
         return _to(self._home(request), 302)
 
     def _is_ours(self, host):
-        # The last two: a laptop on which this page is tried.
+        # The last two: a laptop on which this page is tried out.
         name = host_name(host)
         return name in (self._supervisor.address, "localhost", "127.0.0.1") or is_named(name, self._hostname())
 
@@ -185,7 +185,7 @@ class _Setup:
         return self._settings.current["hostname"].lower()
 
     def _home(self, request):
-        """Return the form's URL: by the name that was asked for where it is ours. Raises 503 while there is none."""
+        """Return the form's URL, by the requested host name if that is ours. Raises 503 while there is no address."""
         host = request.headers.get("host")
         if host is None or not self._is_ours(host):
             host = self._supervisor.address
@@ -208,15 +208,16 @@ class _Setup:
         return _form(networks, ssid, note, _OWNER if self._admin() else "")
 
     def _admin(self):
-        """Return the record of the password that is wanted here, or None.
+        """Return the record of the password that the form asks for, or None.
 
-        A board that has lost its settings is found by its owner again: whoever brings it into a network can do no more.
+        A board that has lost its settings asks for none, so that its owner can bring it into a network again. Doing so
+        gives no other rights.
         """
         record = self._settings.current.get("admin")
         return None if record and record.endswith("$" + "0" * 64) else record
 
     async def _check_owner(self, request, password):
-        """Raise 401 where there is a password, and this is another; 429 for who has been wrong too often."""
+        """Check the password, if there is one. Raises 401 for a wrong one, 429 after too many attempts."""
         if self._admin():
             if self._auth is None:
                 from firmware.features.auth import Auth
@@ -228,7 +229,7 @@ class _Setup:
 
     async def join(self, request):
         if self._attempt and self._attempt.ok is None:
-            return _to("/result")  # a button pressed twice
+            return _to("/result")  # the button was pressed twice
         form = request.form
         ssid = form.get("ssid", "") or _chosen(form.get("network", ""))
         password = form.get("password", "")
@@ -242,7 +243,7 @@ class _Setup:
                 raise
             return self._form(None, ssid, _WRONG % "The password of this board is wrong."), 403
         if self._attempt and self._attempt.ok is None:
-            return _to("/result")  # while that was verified
+            return _to("/result")  # another request began one while the password was verified
         self._attempt = _Attempt(ssid)
         self._task = asyncio.create_task(self._try(self._attempt, password))
         return _to("/result")
@@ -281,7 +282,7 @@ def _page(content, refresh=""):
 def _form(networks, ssid, note, more):
     """Return the page with the form, `ssid` chosen, `more` fields.
 
-    `networks`: what `scan` found, None where nobody has asked.
+    `networks`: the result of `scan`, None if no scan was asked for.
     """
     parts = [note, _SEARCH % ("Search" if networks is None else "Search again"), '<form method="post" action="/join">']
     for network in (networks or ())[:_MAX_ROWS]:
@@ -291,7 +292,7 @@ def _form(networks, ssid, note, more):
         lock = _LOCK if network["locked"] else ""
         parts.append(_ROW % (value, checked, _escape(network["ssid"]), lock, bars, _SIGNALS[bars]))
     if networks:
-        # A typed name comes before a chosen one: with something to choose from it has to be typed now.
+        # A typed name has priority over a chosen one: if there is a choice, it was typed on purpose.
         parts.append(_FIELDS % ("Another network\u2019s name", "", more))
     else:
         parts.append("" if networks is None else '<p class="quiet">None was found.</p>')
@@ -305,7 +306,7 @@ def _failed(attempt, more):
 
 
 def _chosen(digits):
-    """Return the name that a row of the list stands for. Raises 400 where it is none of ours."""
+    """Return the network's name for a row of the list. Raises 400 for an invalid one."""
     try:
         return decode_text(unhexlify(digits))
     except ValueError:
@@ -313,7 +314,7 @@ def _chosen(digits):
 
 
 def _wrong(ssid, password):
-    """Return what is wrong with a name and a password, or None: the settings have to take them."""
+    """Return why the settings would refuse a name and a password, or None."""
     if not ssid:
         return "Choose a network, or type its name."
     schema = loader.borrow("firmware.board.schema")

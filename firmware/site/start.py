@@ -1,4 +1,4 @@
-"""The start: what a board or a laptop serves, where, and what it says when it cannot. Gone once it serves."""
+"""The start: decides what a board or a laptop serves and where, and says why it cannot. Forgotten once it serves."""
 
 import errno
 import os
@@ -10,9 +10,9 @@ from firmware.server import loader, tasks, transport
 
 
 def prepare():
-    """Return (what `board.run` takes: what has to run for ever, and how; None), or (None, an exit status)."""
+    """Return (the arguments of `board.run`: the coroutine that serves, and how; None), or (None, an exit status)."""
     budget.begin()
-    is_safe = recovery.begin()  # boot.py has counted this boot already, where there is one
+    is_safe = recovery.begin()  # if there is a boot.py, it has counted this boot already
     options = board.options()
     try:
         storage.use(options["data"])
@@ -25,7 +25,7 @@ def prepare():
         return None, _complain("there is no project in %s: %s" % (options["project"], error))
     _set_limits(app)
     host, port = _place(options)
-    # Safe mode has to come up without a certificate.
+    # Safe mode must start without a certificate.
     tls_port = options["tls_port"] or (None if is_safe else settings.current["ports"]["https"])
     try:
         tls = _certificate() if tls_port else None
@@ -46,9 +46,9 @@ def prepare():
 
 
 def _start_link(app):
-    """Start what needs a radio, a clock or a pin; `app` is served already.
+    """Start the tasks that need a radio, a clock or a pin; `app` is served already.
 
-    Nothing of this module may be in what stays, or all of it would.
+    Nothing that stays may refer to this module, or it could not be forgotten.
     """
     import network
 
@@ -59,7 +59,7 @@ def _start_link(app):
     board.link = supervisor = wifi.Supervisor(network, settings, board.sleep_ms, board.ticks_ms, link.give_up)
     pins_of = settings.current["pins"]
     if pins_of["gpio"] and not recovery.safe_mode:
-        # What hangs on an output shall be off, not float.
+        # Devices at an output must be off; the pin must not float.
         from firmware.board import pins
 
         pins.opened()
@@ -72,7 +72,7 @@ def _start_link(app):
 
 
 def end(error):
-    """Say how it ended, with what it raised or None; return the exit status."""
+    """Report how the server ended, by its exception or None; return the exit status."""
     if error is None:
         print("stopped")
         return 0
@@ -82,9 +82,9 @@ def end(error):
 
 
 def _application(is_safe, project):
-    """Return what to serve: in safe mode, or where the site cannot be loaded, what it takes to repair it.
+    """Return the application to serve: the site, or the repair page in safe mode or if the site cannot be loaded.
 
-    `project`: the folder of one's own application, or None. Raises OSError where a laptop has no such folder.
+    `project`: the folder of the user's application, or None. Raises OSError if a laptop has no such folder.
     """
     if not is_safe:
         try:
@@ -103,9 +103,9 @@ def _application(is_safe, project):
 
 
 def _attach(app, project):
-    """Put the project before the site, which goes on without it where that fails.
+    """Put the project before the site. If that fails, a board serves the site without it: it would restart for ever.
 
-    Raises OSError on a laptop: its user has named the folder, and a board would start anew for ever.
+    Raises OSError on a laptop, whose user has named the folder.
     """
     try:
         loader.borrow("firmware.site.project").attach(app, project)
@@ -124,7 +124,7 @@ def _is_folder(path):
 
 
 def _set_limits(app):
-    """Let the settings have their say on the server's limits, and the memory where they have none."""
+    """Set the server's limits from the settings, and from the memory if the settings have none."""
     app.limits.connections = budget.connections(app.limits.connections)
     for name, value in settings.current["limits"].items():
         if value is not None:
@@ -132,13 +132,13 @@ def _set_limits(app):
 
 
 def _certificate():
-    """Return what makes connections secure, or None: a board is better reached without than not at all."""
+    """Return the TLS context, or None. A board without a usable one serves plain HTTP: it must stay reachable."""
     from firmware.features.tls import Context
 
     try:
         return Context(storage.folder + "/tls")
     except (OSError, ValueError) as error:
-        if not board.network_time:  # a laptop, whose user has asked for it
+        if not board.network_time:  # a laptop, whose user has asked for TLS
             raise
         print("limpet: no HTTPS, the certificate in %s/tls cannot be used: %r" % (storage.folder, error))
         return None
@@ -150,12 +150,12 @@ def _place(options):
 
 
 def _address(host, port):
-    """Return host and port as an address has them."""
+    """Return host and port as they are written in an address."""
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
 
 
 def _reason(error, host, port):
-    """Say in words why the server could not begin."""
+    """Say in words why the server could not start."""
     if error.errno == errno.EADDRINUSE:
         return "%s is in use: choose another --port, or end what listens there" % _address(host, port)
     if error.errno == errno.ENOENT:

@@ -1,7 +1,7 @@
-"""The users: a resource with all of HTTP's methods, whose records survive a restart and a power cut.
+"""The users: an example resource with all of HTTP's methods. Its records survive a restart and a power cut.
 
-A record is {"id", "name", "email"}. An id is never given twice. Errors are JSON, whatever the client accepts; one in a
-record's members has their names and what is wrong with each under "fields".
+A record is {"id", "name", "email"}. An id is never used twice. Errors are JSON, whatever the client accepts. For an
+invalid record "fields" has the name of each invalid member and the reason.
 """
 
 from firmware import App, HTTPError, Response
@@ -13,11 +13,11 @@ from firmware.http.validator import REQUIRED
 
 app = App()
 app.json_errors = True
-app.can_go = True  # what it knows is in the storage
+app.can_go = True  # its state is in the storage
 
 _FILE = "users.json"
 
-# A list of them has to fit a board's memory as text: some 100 bytes each.
+# The whole list must fit into a board's memory as text: each user takes some 100 bytes.
 MAX_USERS = 100
 MAX_NAME = 64
 # RFC 5321 4.5.3.1.3 allows a path of 256, with its angle brackets.
@@ -36,7 +36,7 @@ def list_users(request):
 
 
 def _list(users):
-    """Yield the list, a user at a time: as a whole it might not fit the memory."""
+    """Yield the list, one user at a time: as a whole it might not fit into memory."""
     separator = b'{"users": ['
     for user in users:
         yield separator + encode_json(user)
@@ -47,7 +47,7 @@ def _list(users):
 @app.post("/users")
 @idempotent
 def create(request):
-    """Make a user from {"name", "email"}. Raises 409 where no more fit."""
+    """Make a user from {"name", "email"}. Raises 409 if there are too many."""
     old = _load()
     record = _check(request.json, 0)
     if len(old["users"]) >= MAX_USERS:
@@ -65,13 +65,13 @@ def read(request, id):
 
 @app.put("/users/<int:id>")
 def replace(request, id):
-    """Replace a user by {"name", "email"}; one that is not there is not made."""
+    """Replace a user by {"name", "email"}. Raises 404: no user is made."""
     return _put(_find(id), request.json)
 
 
 @app.patch("/users/<int:id>")
 def change(request, id):
-    """Change what is given of a user."""
+    """Change the given members of a user."""
     at = _find(id)
     given = request.json
     if type(given) is dict:
@@ -100,7 +100,7 @@ def _load():
 
 
 def _adopt(document):
-    """Save a changed copy; only then it is what the next request sees."""
+    """Save a changed copy. The next request sees it only after that."""
     global _document
     storage.save(_FILE, document)
     _document = document
@@ -115,7 +115,7 @@ def _find(id):
 
 
 def _put(at, document):
-    """Have a document as the user's record at an index; return it. Raises 422."""
+    """Store a document as the record at an index, and return it. Raises 422 for an invalid one."""
     old = _load()
     users = list(old["users"])
     record = _check(document, users[at]["id"])
@@ -129,7 +129,7 @@ def _put(at, document):
 
 
 def _check(document, id):
-    """Return a client's document, whole, as the record of a user (`id`; 0 for one who is new). Raises 422."""
+    """Return a client's whole document as the record of user `id` (0: a new one). Raises 422 for an invalid one."""
     return validator.check(_table(id), document, "A user has no such member.")
 
 
@@ -138,7 +138,7 @@ def _table(id):
 
 
 def _is_sound(document):
-    """Tell whether a document is one of ours."""
+    """Tell whether a document from the storage is valid."""
     last = document.get("last_id")
     users = document.get("users")
     if type(last) is not int or type(users) is not list:
