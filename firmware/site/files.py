@@ -1,4 +1,4 @@
-"""The files that clients keep on the board: PUT, GET (with ranges), DELETE below /files/."""
+"""Files that clients store on the board: PUT, GET (with ranges), DELETE below /files/."""
 
 import errno
 import gc
@@ -16,45 +16,46 @@ from firmware.server.static import Static
 from firmware.server.transport import is_pending
 
 app = App()
-app.can_go = True  # what it knows is in the storage
+app.can_go = True  # its state is in the storage
 app.json_errors = True
 
-# More than any board's flash: beyond it somebody is mistaken. What fits is the storage's to say.
+# More than any board's flash: a larger upload is a mistake. The storage says what fits.
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
-# Of a list, sent at once; and what is left of the heap while the names of a folder are taken: beyond it some are not.
+# Bytes of a list that are sent at once; and the heap to leave free while names are read: the rest is not listed.
 _PIECE_BYTES = 512
 _RESERVE_BYTES = 12288
 
-# Deeper than anybody sorts things on a board; each costs 8 KB of littlefs, and a level of recursion to list.
+# Deeper than anybody sorts files on a board. Each level costs 8 KB of littlefs, and a recursion when it is listed.
 _MAX_FOLDERS = 8
 
 _static = None
 
 
 def folder():
-    """Return where the files are."""
+    """Return the folder of the files."""
     return storage.folder + "/files"
 
 
 @app.get("/api/files")
 def list_files(request):
-    """Return the names and sizes of all files, and how many bytes are free (null: nobody knows).
+    """Return the names and sizes of all files, and how many bytes are free (null: unknown).
 
-    "more": whether there are files that are not listed, for want of memory.
+    "more": whether some files are not listed, for lack of memory.
     """
     return listed(_list())
 
 
 @app.put("/files/<path:name>", stream=True)
 async def put(request, name):
-    """Store a file, in place of one of this name. 201 or 204; 400 for a name that cannot be, 409 where it is a folder.
+    """Store a file, and replace one of this name. Returns 201 or 204.
 
-    413 for too much, 507 where the storage is full, 412 where it is not the one that If-Match means.
+    Raises 400 for an invalid name, 409 if the name is a folder, 412 if If-Match does not match, 413 for too many bytes,
+    507 if the storage is full.
     """
     path = _path(name)
     if request.field(b"content-range") is not None:
-        # RFC 9110 14.5: better than to store a part as if it were all.
+        # RFC 9110 14.5: else a part would be stored as if it were the whole.
         raise HTTPError(400, "A file is stored as a whole.")
     if (request.length or 0) > _MAX_FILE_BYTES:
         raise HTTPError(413, "A file may have %d bytes here." % _MAX_FILE_BYTES)
@@ -72,18 +73,18 @@ async def put(request, name):
 
 @app.get("/files/<path:name>")
 async def get(request, name):
-    """Return a file, or the ranges that are asked for. Raises 404."""
+    """Return a file, or the requested ranges. Raises 404."""
     response = _search(name)(request)
     if is_pending(response):
         response = await response
-    # What somebody stored here is not to act as a page of this site.
+    # A stored file must not act as a page of this site.
     response.set_header("Content-Security-Policy", "sandbox")
     return response
 
 
 @app.delete("/files/<path:name>")
 async def delete(request, name):
-    """Delete a file, and the folders that are empty then. Raises 404, 412."""
+    """Delete a file, and folders that become empty. Raises 404, 412."""
     path = _path(name)
     if not await _check(request, name):
         raise HTTPError(404, "There is no such file.")
@@ -91,7 +92,7 @@ async def delete(request, name):
     try:
         os.remove(path)
     except OSError as error:
-        # It is there, or was a moment ago; the storage may be read-only.
+        # The file is there, or was a moment ago; the storage may be read-only.
         if error.errno != errno.ENOENT:
             raise
         raise HTTPError(404, "There is no such file.")
@@ -99,7 +100,7 @@ async def delete(request, name):
 
 
 def listed(pieces):
-    """Return the Response that sends JSON in pieces (bytes), some at once: a long list needs no more memory."""
+    """Return a Response that sends JSON in pieces (bytes), several at once: a long list needs no more memory."""
     response = Response(_gathered(pieces), content_type=JSON)
     response.is_brief = True
     return response
@@ -116,7 +117,7 @@ def _gathered(pieces):
 
 
 def _list():
-    """Yield the list of files, in pieces."""
+    """Yield the list of files as JSON, in pieces."""
     left_out = []
     separator = b'{"files": ['
     for name, size in _files(folder(), "", left_out):
@@ -131,7 +132,7 @@ def _list():
 
 
 def _files(path, prefix, left_out):
-    """Yield (name, size) of what is in a folder and below, in order; add to `left_out` where names did not fit."""
+    """Yield (name, size) of all files in a folder and below, in order; add to `left_out` if names did not fit."""
     try:
         names = _names(path, left_out)
     except OSError:
@@ -141,7 +142,7 @@ def _files(path, prefix, left_out):
         try:
             info = os.stat("%s/%s" % (path, name))
         except OSError:
-            continue  # it went meanwhile
+            continue  # deleted meanwhile
         if info[0] & 0xF000 == 0x4000:
             yield from _files("%s/%s" % (path, name), prefix + name + "/", left_out)
         elif name[0] != ".":
@@ -149,7 +150,7 @@ def _files(path, prefix, left_out):
 
 
 def _names(path, left_out):
-    """Return the names in a folder, as far as memory goes."""
+    """Return the names in a folder, as many as fit into memory."""
     if loader.free_bytes is None or not hasattr(os, "ilistdir"):
         return os.listdir(path)
     names = []
@@ -161,7 +162,7 @@ def _names(path, left_out):
                 if loader.free_bytes() < _RESERVE_BYTES:
                     raise MemoryError
     except MemoryError:
-        # Room for the answer itself.
+        # Room for the response itself.
         del names[len(names) * 3 // 4 :]
         left_out.append(path)
     return names
@@ -176,7 +177,7 @@ def _free_bytes():
 
 
 def _path(name):
-    """Return where a file of this name is. Raises 400 for one that cannot be."""
+    """Return the path of a file by its name. Raises 400 for an invalid name."""
     parts = name.split("/")
     is_plain = len(parts) <= _MAX_FOLDERS + 1 and safe_path(name) is not None
     if not is_plain or any(uploads.safe_filename(part) != part for part in parts):
@@ -185,10 +186,10 @@ def _path(name):
 
 
 def _search(name):
-    """Return what answers GET. Raises 404."""
+    """Return the Response to GET. Raises 404."""
     global _static
     if _static is None:
-        # A `x.gz` of a client's is a file of its own.
+        # A client's `x.gz` is a file of its own, not a compressed copy.
         _static = Static(app, folder(), 0, False)
     found = _static.search("/" + name)
     if not found or not found[2]:
@@ -197,7 +198,7 @@ def _search(name):
 
 
 async def _check(request, name):
-    """Keep If-Match and If-None-Match (RFC 9110 13); tell whether the file is there."""
+    """Check If-Match and If-None-Match (RFC 9110 13); return whether the file exists. Raises 412."""
     try:
         _search(name)
         os.stat(_path(name))
@@ -214,7 +215,7 @@ async def _check(request, name):
 
 
 def _make_folders(path):
-    """Make the folders above a file. Raises 409 where a file is in the way, or the path is a folder."""
+    """Make the folders above a file. Raises 409 if a file is in the way, or the path is a folder."""
     at = len(folder())
     while at > 0:
         try:
@@ -231,7 +232,7 @@ def _make_folders(path):
 
 
 def _is_folder(path, default):
-    """Tell whether something is a folder, or `default` where nothing is."""
+    """Return whether a path is a folder, or `default` if it does not exist."""
     try:
         return os.stat(path)[0] & 0xF000 == 0x4000
     except OSError:
@@ -239,7 +240,7 @@ def _is_folder(path, default):
 
 
 def _remove_empty(path):
-    """Remove the folders above a file, as far as they are empty."""
+    """Remove the empty folders above a file."""
     try:
         while True:
             path = path[: path.rfind("/")]
@@ -250,5 +251,5 @@ def _remove_empty(path):
         pass
 
 
-# A power cut in an upload.
+# Left by a power cut during an upload.
 uploads.clean(folder())

@@ -1,4 +1,4 @@
-"""GET /metrics, for who watches over many things: counted from the first request for it on."""
+"""GET /metrics, for monitoring. Counting begins with the first request for it."""
 
 import sys
 
@@ -13,9 +13,9 @@ app.can_go = bool(guards.left_out)  # then nothing is counted here
 
 @app.get("/metrics")
 def first(request):
-    """Begin to count what the whole application answers; from then on its own route answers here.
+    """Begin to count the responses of the whole application; from then on its own route answers here.
 
-    On a board that leaves that out: return what the server and the board count anyway.
+    On a board that leaves this guard out: return the figures that the server and the board count anyway.
     """
     attach = metrics.tell if guards.left_out else metrics.attach
     counting = attach(

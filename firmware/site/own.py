@@ -1,4 +1,4 @@
-"""What the project has added to the site, for its pages and for openapi.json: loaded when somebody asks for it."""
+"""The project's additions to the site, for the pages and for openapi.json. Loaded on demand."""
 
 import sys
 from json import dumps
@@ -7,12 +7,12 @@ from firmware import App, Response
 from firmware.site import guards
 
 app = App()
-app.can_go = True  # it knows nothing
+app.can_go = True  # it has no state
 app.json_errors = True
 
 _FILE = __file__[: __file__.rfind("own.")] + "www/openapi.json"
 
-# How lines of openapi.json begin into which something is put.
+# The beginnings of the lines of openapi.json at which the additions are inserted.
 _PATHS = '"paths": {'
 _READING = '"Reading": {'
 _SETTINGS = '"Settings": {'
@@ -32,7 +32,7 @@ def _module(name):
 
 @app.get("/api/project")
 def project(request):
-    """Return whether the project runs, and which settings and sensors it has; their values are elsewhere."""
+    """Return whether the project runs, and its settings and sensors, without their values."""
     report = dict(guards.kept["project"])
     settings, sensors = _module("settings"), _module("sensors")
     report["settings"] = settings.schemas if settings else {}
@@ -42,7 +42,7 @@ def project(request):
 
 @app.get("/openapi.json")
 def openapi(request):
-    """Return the description of all endpoints, with what the project has added."""
+    """Return the description of all endpoints, the project's included."""
     return Response(_lines(), 200, {"Cache-Control": "no-cache"}, "application/json")
 
 
@@ -56,7 +56,7 @@ def _lines():
                     yield "%s: %s,\n" % (dumps(path), _operations(path, *paths[path]))
                 continue
             if line.startswith('"/'):
-                # What the project has there itself, the site has below /board.
+                # If the project has this path itself, the site's is below /board.
                 end = line.find('"', 1)
                 if line[1:end] in paths:
                     line = '"/board' + line[1:]
@@ -92,14 +92,14 @@ def _settings():
 
 
 def _nullable(schema):
-    """Return the schema of what is sent and shown: without a default it may be null, a secret is true or false."""
+    """Return the schema of a setting as it is sent and shown: null if it has no default, a secret is true or false."""
     if "default" in schema and not schema.get("writeOnly"):
         return schema
     return {"anyOf": [schema, {"type": ["null", "boolean"] if schema.get("writeOnly") else "null"}]}
 
 
 def _paths():
-    """Return the routes of the project itself, {path: (route, parameters)}, as OpenAPI has its paths."""
+    """Return the project's own routes, {path: (route, parameters)}, with paths as in OpenAPI."""
     found = {}
     own = guards.kept.get("app")
     if own:
@@ -117,10 +117,10 @@ def _parameter(kind, name):
 
 
 def _operations(path, route, parameters):
-    """Return the text of a path's operations."""
+    """Return the operations of a path as text."""
     told = ['"parameters": ' + dumps(parameters)] if parameters else []
     for method in route:
-        # Of one that reads its body itself, the function is within.
+        # A handler that reads its body itself is wrapped: take the function within.
         name = getattr(getattr(route[method], "handler", route[method]), "__name__", path)
         body = _BODY if method in ("POST", "PUT", "PATCH") else ""
         told.append(_OPERATION % (method.lower(), dumps(name.strip("_").replace("_", " ")), body))

@@ -1,11 +1,11 @@
-"""A project: a folder with one's own application, which is served before the shipped site. Gone once it is attached.
+"""A project: a folder with the user's application, which is served before the shipped site. Forgotten once attached.
 
     app.py      `app = App()`; its routes win
-    www/        its pages: they win, too
+    www/        its pages win, too
     lib/        drivers and other modules that app.py imports
 
-All of the shipped site is below /board/, whatever the project has at the same paths; its pages are at / as well while
-the project has none there. A project that cannot be loaded is left out: the page and the log say why, in one line.
+The whole shipped site is below /board/, even if the project uses the same paths. Its pages are at / as well, unless the
+project has some there. A project that cannot be loaded is left out: the page and the log say why, in one line.
 """
 
 import gc
@@ -20,9 +20,9 @@ from firmware.server.static import Static
 from firmware.site import guards, shipped
 
 _PREFIX = "/board"
-# Of what an exception says: a line of the log.
+# Characters of an exception's text: they must fit into a line of the log.
 _MAX_REASON = 200
-# What site/own.py takes.
+# The heap that site/own.py takes.
 _OWN_BYTES = 4096
 
 _PAGE = """<!doctype html>
@@ -38,7 +38,7 @@ _PAGE = """<!doctype html>
 
 
 def attach(root, folder):
-    """Put the project in `folder` before the site `root`. Raises OSError where there is no such folder."""
+    """Put the project in `folder` before the site `root`. Raises OSError if there is no such folder."""
     names = os.listdir(folder)
     root.lazy(("/api/project", "/openapi.json"), "firmware.site.own", _OWN_BYTES)
     root._mounts.insert(0, root._mounts.pop())
@@ -72,7 +72,7 @@ def attach(root, folder):
             if reason:
                 root.get("/")(_broken(reason))
     if has_page:
-        root._mounts.pop()  # the site's own, which routes.py mounts last
+        root._mounts.pop()  # the site's own pages, which routes.py mounts last
     root._mounts[:0] = first
     root._recent.clear()
     root.forget_hooks()
@@ -80,7 +80,7 @@ def attach(root, folder):
 
 
 def _load(folder):
-    """Import app.py, and return its `app`. Raises what it raises; TypeError for none, ValueError for no limit."""
+    """Import app.py, and return its `app`. Raises its exceptions; TypeError for no App, ValueError for a bad limit."""
     sys.path.append(folder + "/lib")
     sys.path.insert(0, folder)
     run = App.run
@@ -89,7 +89,7 @@ def _load(folder):
         app = getattr(loader.load("app"), "app", None)
     finally:
         App.run = run
-        # What the interpreter brings goes before what somebody has called the same.
+        # The interpreter's modules come before files of the same name.
         sys.path.remove(folder)
         sys.path.append(folder)
     if not isinstance(app, App):
@@ -103,13 +103,13 @@ def _run(app, *_, **__):
 
 
 def _tell(folder, error):
-    """Say why the project is left out, to everybody; return it as a line, "app.py, line 3: ..."."""
-    # It may be for want of memory: what it had is garbage now.
+    """Report why the project is left out; return the reason as a line, "app.py, line 3: ..."."""
+    # The reason may be a lack of memory: the project's memory is garbage now.
     gc.collect()
     trace = board.traceback(error)
     print(_own(trace, folder), end="")
     reason = _place(trace, folder) + type(error).__name__
-    # CPython's SyntaxError says its place, too, and its KeyError has quotes.
+    # CPython's SyntaxError contains its place, too, and its KeyError has quotes.
     said = str(error.args[0] if isinstance(error, KeyError) and error.args else getattr(error, "msg", error))
     said = said.split("\n")[0]
     if said:
@@ -119,14 +119,14 @@ def _tell(folder, error):
     try:
         guards.log.error("the project is left out: " + reason)
     except MemoryError:
-        pass  # the page says it
-    # A tree on trial goes back.
+        pass  # the page shows it
+    # A tree on trial is taken back.
     recovery.note_crash(reason)
     return reason
 
 
 def _own(trace, folder):
-    """Return a traceback from the project's first place on; nothing where there is no more than the line says."""
+    """Return a traceback from its first line in the project on; "" if it says no more than the reason."""
     lines = trace.split("\n")
     at = [number for number, line in enumerate(lines) if 'File "%s/' % folder in line]
     if not at:
@@ -135,7 +135,7 @@ def _own(trace, folder):
 
 
 def _place(trace, folder):
-    """Return the last place in the project that a traceback names, "app.py, line 3: ", or nothing."""
+    """Return the last place in the project that a traceback names, "app.py, line 3: ", or ""."""
     found = ""
     start = 'File "%s/' % folder
     for line in trace.split("\n"):
@@ -149,7 +149,7 @@ def _place(trace, folder):
 
 
 def _broken(reason):
-    """Return the handler of the page that stands in for the project's own."""
+    """Return the handler of the page that replaces the project's own."""
     from firmware.server.errors import escape
 
     return lambda request: (_PAGE % escape(reason), 500)

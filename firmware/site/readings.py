@@ -1,8 +1,8 @@
-"""The LED, and the readings: what the board measures once a second, live for who listens, held for a minute.
+"""The LED, and the readings: the board takes one each second, sends it to live clients, and keeps it for a minute.
 
-A reading is {"uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"}: bytes free in both
-heaps, requests since the start; and {"pins": {"4": value}, "pins_version"} where the settings have any (see
-`board/pins.py`), and {"sensors": {name: value}} where the project has any. Whatever sets the LED or a pin makes one at
+A reading is {"uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led"}: free bytes of both
+heaps, requests since startup. It also has {"pins": {"4": value}, "pins_version"} if the settings name pins (see
+`board/pins.py`), and {"sensors": {name: value}} if the project has sensors. Setting the LED or a pin makes a reading at
 once.
 """
 
@@ -17,23 +17,23 @@ from firmware.server import transport
 from firmware.site import guards
 
 app = App()
-app.can_go = True  # who comes back finds a minute that begins anew, and numbers that go on
+app.can_go = True  # after that the kept minute begins anew, and the numbers continue
 app.json_errors = True
 
 _COLUMNS = ("uptime_s", "temperature_c", "heap_free", "idf_free", "rssi_dbm", "requests", "led")
-# What a reading has only where there is any.
+# Members that a reading has only if there are any.
 _MORE = ("pins", "pins_version", "sensors")
 
 
 class _Readings(Feed):
-    """Holds readings without their names, which would take as much again."""
+    """Keeps readings without the names of their members, which would take as much memory again."""
 
     def keep(self, value):
-        """Return the form in which a reading is held."""
+        """Return the form in which a reading is kept."""
         return tuple([value.get(name) for name in _COLUMNS + _MORE])
 
     def value(self, number):
-        """Return the reading of a number that is held."""
+        """Return the kept reading with a number."""
         reading = {}
         for name, value in zip(_COLUMNS + _MORE, super().value(number)):
             if value is not None or name in _COLUMNS:
@@ -41,27 +41,27 @@ class _Readings(Feed):
         return reading
 
 
-# A minute, at some 120 bytes each; less while a pin changes often, and on a small board.
+# One minute, at some 120 bytes each; a shorter time while a pin changes often, and on a small board.
 feed = _Readings(20 if guards.left_out else 60, guards.kept.get("last_reading", 0))
 
 _LED = {"on": bool}
-# One of them; what a pin takes depends on its mode.
+# Schema of one pin; the valid values depend on its mode.
 _COMMAND = {"led": (_LED, None), "pin": ({"number": int, "value": None}, None)}
 
-_shown = None  # the pins' values in the newest
-# Of the project, where it has any.
+_shown = None  # the pins' values in the newest reading
+# The project's sensors, if it has any.
 sensors = sys.modules.get("firmware.sensors")
 
 _INTERVAL_MS = 1000
-# Half a second after a reading a pin that changes makes another: so there are two a second at the most.
+# A changed pin makes a reading half a second after the last one: at most two readings a second.
 _PAUSE_MS = 500
-# It is looked for as often from then on: that is at once for who looks on. A shorter pulse may be missed.
+# From then on pins are checked as often: a viewer sees the change at once. A shorter pulse may be missed.
 _LOOK_MS = 100
 
 
 @app.background
 async def sample():
-    """Take a reading every second, and when a pin has changed."""
+    """Take a reading each second, and when a pin has changed."""
     while True:
         publish()
         await transport.sleep_ms(_PAUSE_MS)
@@ -97,7 +97,7 @@ def publish():
 
 
 def _pins():
-    """Return the pins' values, None where the settings have no pins."""
+    """Return the pins' values, None if the settings name no pins."""
     if not settings.current["pins"]["gpio"]:
         return None
     from firmware.board import pins
@@ -131,13 +131,13 @@ def events(request):
 
 @app.get("/api/readings")
 def readings(request):
-    """Return the readings newer than `?since=N`, after at most `?wait=S` seconds; 204 where there is none."""
+    """Return the readings newer than `?since=N`, after at most `?wait=S` seconds; 204 if there is none."""
     return feed.poll(request)
 
 
 @app.get("/api/readings.csv")
 def table(request):
-    """Return the readings that are held as CSV; with `?rows=N` the newest N of them. Raises 400."""
+    """Return the kept readings as CSV; with `?rows=N` the newest N of them. Raises 400."""
     rows = request.args.get("rows", None, int)
     if rows is not None and rows < 1:
         raise HTTPError(400, "rows must be a number from 1 on.")
@@ -145,7 +145,7 @@ def table(request):
 
 
 def _rows(number, last):
-    """Yield the readings behind `number`, up to `last`, as far as they are held when their turn comes."""
+    """Yield the readings after `number`, up to `last`, if they are still kept when their turn comes."""
     own = sensors.names() if sensors else []
     yield "number,%s\r\n" % ",".join(list(_COLUMNS) + own)
     while True:
@@ -165,7 +165,7 @@ def _cell(value):
 
 @app.websocket("/ws")
 async def live(request, socket):
-    """Send every reading as JSON; take commands, each answered with what it has changed or an error.
+    """Send every reading as JSON; take commands, and answer each with its change or an error.
 
     {"led": {"on": true}} switches the LED, {"pin": {"number": 4, "value": 1}} sets a pin.
     """

@@ -1,5 +1,5 @@
-"""Safe mode: what is served when the site itself may be what is broken. Its state, and what it takes to repair it: the
-files, the settings, a restart; for whom the site would let, and nobody else.
+"""Safe mode: a small application for a board whose site may be broken. It shows the state, and offers what a repair
+needs: the files, the settings, a restart. The same clients are allowed as on the site.
 """
 
 import firmware.board as board
@@ -15,7 +15,7 @@ loader.borrow("firmware.site.entrance").attach(app)
 
 @app.done
 def count_repairs(request, response):
-    """Note that somebody changes something: safe mode waits for that."""
+    """Note a request that changes something: safe mode then waits longer."""
     if request is not None and request.method not in ("GET", "HEAD", "OPTIONS") and response.status < 400:
         recovery.repairs += 1
 
@@ -33,14 +33,14 @@ _PAGE = """<!doctype html>
 
 @app.get("/")
 def page(request):
-    """Say what is going on."""
+    """Return the page that explains safe mode."""
     crash = recovery.last_crash() or "nothing"
     return _PAGE % escape(crash)
 
 
 @app.get("/api/status")
 def status(request):
-    """Return how the board is doing, as far as that can be told here."""
+    """Return the state of the board, as far as it is known here."""
     return {
         "firmware": {"name": NAME, "version": VERSION},
         "python": board.python(),
@@ -54,7 +54,7 @@ def status(request):
     }
 
 
-# As in `routes`: what repairs a board has to fit where the site itself did not.
+# As in `routes`: the repair must fit even if the site itself did not.
 app.lazy(("/files", "/api/files"), "firmware.site.files", 8192)
 app.lazy(("/api/settings", "/api/log", "/api/restart", "/board"), "firmware.site.system", 4096)
 app.lazy(("/api/update",), "firmware.site.update", 10240)

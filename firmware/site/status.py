@@ -1,4 +1,4 @@
-"""How the board and the server are doing."""
+"""The status of the board and the server."""
 
 import firmware.board as board
 from firmware import NAME, VERSION, App
@@ -7,12 +7,12 @@ from firmware.server import tasks
 from firmware.site import guards
 
 app = App()
-app.can_go = True  # it knows nothing
+app.can_go = True  # it has no state
 
 
 @app.get("/api/status")
 def status(request):
-    """Return how the board and the server are doing."""
+    """Return the status of the board and the server."""
     return {
         "firmware": {"name": NAME, "version": VERSION},
         "hostname": settings.current["hostname"],
@@ -22,7 +22,7 @@ def status(request):
         "heap": board.heap(),
         "idf_heap": board.idf_heap(),
         "temperature_c": board.temperature_c(),
-        # On a board without one it is switched for nobody.
+        # A board without an LED has no switch for it.
         "led": {"on": board.led.on} if settings.current["pins"]["led"] is not None or not board.network_time else None,
         "boot": _boot(),
         "tasks": tasks.report(),
@@ -37,7 +37,7 @@ def status(request):
 
 
 def _boot():
-    """Return how the board started; of a crash only what it was, not where."""
+    """Return how the board started; for a crash only the error, not the place."""
     report = recovery.report()
     if report["last_crash"]:
         report["last_crash"] = report["last_crash"].strip().split("\n")[-1]

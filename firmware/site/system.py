@@ -1,4 +1,4 @@
-"""The board itself: its settings, its log, its restart; and the way home from where the site is beside a project."""
+"""The board itself: its settings, its log, its restart; and a redirect from /board/ if there is no project."""
 
 import asyncio
 
@@ -8,16 +8,16 @@ from firmware.board import recovery, settings
 from firmware.site import guards
 
 app = App()
-app.can_go = True  # it knows nothing
+app.can_go = True  # it has no state
 app.json_errors = True
 
-# For the answer to be on its way.
+# Time for the response to leave.
 _RESTART_MS = 500
 
 
 @app.get("/api/settings")
 def read_settings(request):
-    """Return the settings, each secret as true where there is one; with `?download=1` as a file to keep."""
+    """Return the settings, each secret as true if it is set; with `?download=1` as a file to keep."""
     headers = {"Cache-Control": "no-store"}
     document = settings.public()
     if request.args.get("download") is not None:
@@ -28,11 +28,12 @@ def read_settings(request):
 
 @app.put("/api/settings")
 def replace_settings(request):
-    """Take a whole document as the settings; what is read at the start only counts from the next one on. Raises 422.
+    """Take a whole document as the settings. Raises 422.
 
-    Pins are opened and closed at once. The password stays as it is: it is changed where the old one is asked for, and
-    no backup brings one back. Of a backup ("backup": true), what needs a password that this board does not have is left
-    out, and "missing" names it: networks, and "access_point".
+    Settings that are read at startup take effect after the next one; pins are opened and closed at once. The password
+    is not changed: another endpoint does that and asks for the old one, and no backup restores one. From a backup
+    ("backup": true), entries are left out if they need a password that this board does not have; "missing" names them:
+    networks, and "access_point".
     """
     missing = None
     document = request.json
@@ -62,7 +63,7 @@ def replace_settings(request):
 async def scan(request):
     """Return the Wi-Fi networks in range, [{"ssid", "rssi" in dBm, "locked"}], the strongest first. Raises 404.
 
-    Nothing else runs for the seconds that it takes.
+    A scan takes some seconds, in which nothing else runs.
     """
     if board.link is None:
         raise HTTPError(404, "There is no Wi-Fi here.")
@@ -70,9 +71,9 @@ async def scan(request):
 
 
 def _without_secrets(document, wrong, missing):
-    """Return a document without what keeps a secret that is not here, as `wrong` tells; add that to `missing`.
+    """Return a document without the entries whose secret is not here, which `wrong` tells; add these to `missing`.
 
-    A network is never open because its password is not known.
+    A network does not become open because its password is unknown.
     """
     networks = []
     for at, network in enumerate(document.get("networks", ())):
@@ -89,7 +90,7 @@ def _without_secrets(document, wrong, missing):
 
 @app.patch("/api/settings")
 def change_settings(request):
-    """Change what a merge patch (RFC 7396) names, and keep the rest: null stands for the default, a list is replaced.
+    """Change the members in a merge patch (RFC 7396), and keep the rest: null sets the default, a list is replaced.
 
     Raises and returns as PUT does.
     """
@@ -118,18 +119,18 @@ def read_log(request):
 @app.get("/board")
 @app.get("/board/")
 def go_home(request):
-    """Send whoever has kept an address from beside a project to the page, which is at the root without one."""
+    """Redirect an address from the time of a project to the page, which is at the root without one."""
     return None, 302, {"Location": "./" if request.path == "/board" else "../"}
 
 
 @app.post("/api/restart")
 async def restart(request):
-    """Start the board anew, once this is answered."""
+    """Restart the board after this response."""
     asyncio.create_task(_restart())
     return {"message": "The board starts anew."}, 202
 
 
 async def _restart():
     await board.sleep_ms(_RESTART_MS)
-    # A laptop's server starts again by itself.
+    # A laptop's server restarts by itself.
     getattr(board, "restart", board.reset)()
