@@ -28,7 +28,6 @@ def attach(app):
     """Give every request of `app` an `id`, and every response to one the field X-Request-ID."""
     app.id_of = id_of
     app.before(_begin)
-    app.after(_late)
 
 
 def id_of(request):
@@ -54,9 +53,3 @@ def _begin(request):
         sent = _id % _counter
     request.answer_lines += _FIELD + sent + b"\r\n"
     request.raw_id = sent
-
-
-def _late(request, response):
-    # A hook before ours may have answered.
-    if request.raw_id is None:
-        _begin(request)

@@ -43,6 +43,7 @@ class Response:
     headers = content_type = None
     length = None
     lines = b""
+    framing = b""  # field lines of a live body
     # Whether a generator alone was returned: where one yields nothing, MicroPython cannot tell it from a function.
     is_bare = False
     is_brief = False  # whether a generator ends as soon as it is read, and so takes no long-lived connection's place
@@ -120,17 +121,24 @@ class Response:
         """Return the head as bytes (see `parts`)."""
         return b"".join(self.parts(common, more))
 
-    def parts(self, common, more=b"", framing=b""):
-        """Return the head in parts: status line, `common`, the response's own field lines and `more` (`Request.lines`).
+    def parts(self, common, more=b"", fixed=b""):
+        """Return the head in parts: status line, `common`, the response's own lines, `more` (`Request.lines`), `fixed`.
 
-        `framing`: those of a live body. Of both is left out what `headers` has, too. Raises ValueError and TypeError,
-        before anything is sent, for a field that would not stay one line or is the server's own, and for a status that
-        is none.
+        Fields that are in `headers`, too, are left out of the last two and of `framing`. Raises ValueError and
+        TypeError, before anything is sent, for a field that would not stay one line or is the server's own, and for an
+        invalid status.
         """
         if self.headers:
-            return self._long_parts(common, more, framing)
-        lines = self.lines or self._body_lines(self.content_type)
-        return status_line(self.status), common, lines, more, framing, b"\r\n"
+            return self._long_parts(common, (more, self.framing, fixed))
+        return (
+            status_line(self.status),
+            common,
+            self.lines or self._body_lines(self.content_type),
+            more,
+            self.framing,
+            fixed,
+            b"\r\n",
+        )
 
     def _body_lines(self, kind):
         """Return Content-Type, where it is `kind`, and Content-Length, as far as they are due."""
@@ -143,7 +151,7 @@ class Response:
             return b"Content-Type: %s\r\n" % kind
         return b"" if length or self.status in NO_BODY else b"Content-Length: 0\r\n"
 
-    def _long_parts(self, common, more, framing):
+    def _long_parts(self, common, others):
         kind = self.content_type
         lines = [status_line(self.status), common, self.lines]
         for name, values in self.headers.items():
@@ -159,10 +167,8 @@ class Response:
         if self.status == 426:
             # RFC 9110 7.8: what is about one connection is named there.
             lines.append(b"Connection: upgrade\r\n")
-        if more:
-            _add_others(lines, more, self.headers)
-        if framing:
-            _add_others(lines, framing, self.headers)
+        for other in others:
+            _add_others(lines, other, self.headers)
         lines.append(b"\r\n")
         return lines
 
@@ -190,6 +196,15 @@ def _is_text(raw):
         return True
     except HTTPError:
         return False
+
+
+def fixed_lines(fixed, response):
+    """Return the lines among an application's `fixed` ones that are due with a response."""
+    # 101 is no answer yet; with 304 the fields hold that came with what the client has (RFC 9111 4.3.4).
+    if fixed is None or response.status == 101 or response.status == 304:
+        return b""
+    kind = response.content_type
+    return fixed[0 if kind is JSON or kind == (JSON if type(kind) is bytes else "application/json") else 1]
 
 
 @micropython.viper

@@ -19,8 +19,9 @@ class App(Router):
     json_errors = False  # whether errors are JSON for every client, not only for one that prefers it (see `errors`)
     has_guard = False  # whether it asks for itself who may change something (`features.auth.token`)
     id_of = None  # gives a request its `id`, where `features.requestid` is attached
+    fixed = None  # field lines of every response: of JSON, the same for all applications, and of others
     spared = ()  # functions that forget what can be loaded anew, called when memory is short
-    chain = None  # the hooks of the outer ones with its own
+    chain = None  # what `hooks` returns
     # Most applications have none of these, and make them with the first.
     _hooks = (), (), ()  # before, after, done: its own
     _background = ()
@@ -161,7 +162,8 @@ class App(Router):
     def done(self, hook):
         """Decorate `hook(request, response)`, called behind every response: `response.sent` tells the body's bytes.
 
-        `request` is None where none could be read, `sent` None where the client was lost.
+        `request` is None where none could be read, `sent` None where the client was lost. A body that a handler
+        returned as a dict, list or text is not kept for the hook.
         """
         return self._hang(2, hook)
 
@@ -181,13 +183,22 @@ class App(Router):
         return decorate
 
     def hooks(self):
-        """Return the hooks, ((before), (after), (done)): the outer app's around the inner one's."""
+        """Return ((before), (after), (done), fixed, id_of): the outer application's hooks around the inner one's."""
         if self.chain is None:
-            own = self._hooks
+            own = self._hooks + (self.fixed, self.id_of)
             if self.parent is not None:
                 outer = self.parent.hooks()
-                # Most have none of their own.
-                own = outer if own is App._hooks else (outer[0] + own[0], own[1] + outer[1], own[2] + outer[2])
+                # Most have nothing of their own.
+                if own == App._hooks + (None, None):
+                    own = outer
+                else:
+                    own = (
+                        outer[0] + own[0],
+                        own[1] + outer[1],
+                        own[2] + outer[2],
+                        own[3] or outer[3],
+                        own[4] or outer[4],
+                    )
             self.chain = own
         return self.chain
 

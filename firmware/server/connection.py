@@ -242,6 +242,10 @@ def ask_hooks(slot, request, before, at):
         result = before[at](request)
         at += 1
         if result is not None:
+            id_of = slot.app.hooks()[4]
+            if id_of is not None:
+                # This hook may come before the one that gives the request its id.
+                id_of(request)
             return begin_later(slot, request, at, result) if is_pending(result) else result
     return None
 

@@ -42,11 +42,14 @@ def fail(slot, request, error):
         return give_up(slot, error)
     if slot.app is None:
         slot.app = slot.server.app
+    hooks = slot.app.chain or slot.app.hooks()
+    if hooks[4] is not None:
+        hooks[4](request)
     page = page_for(slot.app, error)
     if page is None and not (isinstance(error, HTTPError) and has_status(error)):
         error = logged(slot, error)
         page = page_for(slot.app, error)
-    if page is not None or slot.response is not None or (slot.app.chain or slot.app.hooks())[1]:
+    if page is not None or slot.response is not None or hooks[1]:
         return fail_later(slot, request, error, page)
     slot.response = response = plain_page(slot, error)
     return send(slot, request, response)

@@ -62,6 +62,9 @@ def make(app, name):
     server.spare = bytearray(limits.head_bytes + SPARE)
     server.spare_view = memoryview(server.spare)
     server.spare_of = None
+    # Of the answer that is put into `out`: its application's fixed lines, its body's bytes.
+    server.fixed = None
+    server.body_bytes = 0
     server.heads = {}  # what answers begin with (see `respond.put_start`)
     server.slots = [Slot(server) for _ in range(limits.connections)]
     server._name = b"Server: %s\r\n" % name.encode()

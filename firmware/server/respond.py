@@ -11,6 +11,7 @@ from firmware.http.response import (
     NO_BODY,
     STREAM,
     Response,
+    fixed_lines,
     is_plain,
     put_length,
     put_parts,
@@ -33,9 +34,9 @@ MAX_WHOLE = const(512)
 # Room for a head, up to its length, with the longest JSON.
 _MAX_HEAD = const(290)
 
-# What tells answers of HTML from those of JSON in `server.heads`, which has as many at most.
-# It is far above all that could be taken for a status.
+# Added to a status, which is less, these are the keys of `server.heads`: for HTML, and for JSON with fixed lines.
 _HTML = const(1048576)
+_FIXED = const(2097152)
 _MAX_HEADS = const(4)
 
 # Files are sent this many buffers at a time, then the others have their turn.
@@ -54,15 +55,17 @@ def respond(slot, request, result):
     Raises OSError or Lost where the client is gone, TypeError and ValueError for what cannot be sent, what hooks raise.
     """
     hooks = slot.app.chain or slot.app.hooks()
-    if not hooks[1] and not hooks[2]:
+    if not hooks[1]:
+        slot.server.fixed = hooks[3]
         rest = put_value(slot.server, request, result)
         if rest:
-            return write(slot, request, rest, 0)
-        result = to_response(result)
-    elif _type(result) is _dict or _type(result) is _list:
-        result = to_json(slot.server, result)
-    elif _type(result) is _tuple:
+            if hooks[2]:
+                slot.response = Response(b"", result[1] if _type(result) is _tuple else 200)
+            return write(slot, request, rest, slot.server.body_bytes)
+    if _type(result) is _tuple:
         result = with_json(slot.server, result)
+    elif hooks[1] and (_type(result) is _dict or _type(result) is _list):
+        result = to_json(slot.server, result)
     else:
         result = to_response(result)
     slot.response = result
@@ -112,6 +115,7 @@ def send(slot, request, response):
     """Send a response that the hooks have seen. Returns and raises as `respond`."""
     if request.reader is not None and is_endless(request, slot.server.limits):
         request.end()
+    slot.server.fixed = (slot.app.chain or slot.app.hooks())[3]
     if response.length is None and not response.headers and request.method != "HEAD":
         stop = put_plain(slot.server, response, request.answer_lines + request.connection_line)
         if stop:
@@ -132,12 +136,11 @@ def send(slot, request, response):
 
 def put_plain(server, response, lines):
     """Put a Response of JSON or HTML without fields of its own into the buffer; return its end, 0 for another one."""
-    kind = response.status
-    if response.content_type is HTML:
-        kind += _HTML
-    elif response.content_type is not JSON:
-        return 0
-    return put_text(server, kind, lines, response.body)
+    if response.content_type is JSON:
+        return put_text(server, response.status, lines, response.body)
+    if response.content_type is HTML and server.fixed is None:  # a page's fixed lines are too long to be kept
+        return put_text(server, response.status + _HTML, lines, response.body)
+    return 0
 
 
 def put_value(server, request, value):
@@ -149,10 +152,11 @@ def put_value(server, request, value):
         value, status = value
     if request.method == "HEAD" or request.reader is not None and not request.reader.done:
         return 0
+    lines = request.answer_lines + request.connection_line
     if _type(value) is _dict or _type(value) is _list:
-        return put_json(server, status, request.answer_lines + request.connection_line, value)
-    if _type(value) is _str:
-        return put_text(server, status + _HTML, request.answer_lines + request.connection_line, value.encode())
+        return put_json(server, status, lines, value)
+    if _type(value) is _str and server.fixed is None:
+        return put_text(server, status + _HTML, lines, value.encode())
     return 0
 
 
@@ -164,6 +168,7 @@ def put_json(server, kind, lines, value):
         # What it has grown to is wanted by others.
         server.text = transport.new_text(TEXT_BYTES)
         return 0
+    server.body_bytes = size
     at = put_length(server.out, at, size)
     size += at
     take_json(server.text, server.out_view[at:size])
@@ -175,6 +180,7 @@ def put_text(server, kind, lines, body):
     """Put an answer with a body (bytes) into the buffer; return its end, 0 where that cannot be."""
     at = 0 < _len(body) <= MAX_JSON and put_start(server, kind, lines)
     if at:
+        server.body_bytes = _len(body)
         at = put_length(server.out, at, _len(body))
         server.out_view[at : at + _len(body)] = body
         at += _len(body)
@@ -183,6 +189,8 @@ def put_text(server, kind, lines, body):
 
 def put_start(server, kind, lines):
     """Put a head up to its length, with field lines; return its end, 0 where it is long or the status has no body."""
+    if server.fixed is not None:
+        kind += _FIXED
     head = server.heads.get(kind) or make_start(server, kind)
     at = _len(head)
     server.out_view[:at] = head
@@ -196,10 +204,10 @@ def put_start(server, kind, lines):
 
 
 def make_start(server, kind):
-    """Return what heads of a status, or status + _HTML, begin with; b"": it has no body. Raises ValueError for none."""
-    status, type = (kind - _HTML, HTML) if kind > _HTML else (kind, JSON)
-    head = status_line(status)
-    head = b"" if status in NO_BODY else b"%s%sContent-Type: %s\r\n" % (head, server.common, type)
+    """Return how the heads of a kind begin; b"" if its status has no body. Raises ValueError for an invalid status."""
+    status, type = (kind - _HTML, HTML) if kind & _HTML else (kind & ~_FIXED, JSON)
+    head = status_line(status), server.common, type, server.fixed[0] if kind & _FIXED else b""
+    head = b"" if status in NO_BODY else b"%s%sContent-Type: %s\r\n%s" % head
     if len(server.heads) >= _MAX_HEADS:
         server.heads.clear()
     server.heads[kind] = head
@@ -207,10 +215,7 @@ def make_start(server, kind):
 
 
 def to_json(server, value):
-    """Return the Response for JSON that hooks are to see.
-
-    What is longer than a piece is kept in pieces: a heap that is in pieces has no room for more.
-    """
+    """Return the Response for JSON that hooks are to see: in pieces, for a heap without a larger block."""
     size = dump_json(value, server)
     if size > MAX_JSON:
         server.text = transport.new_text(TEXT_BYTES)
@@ -242,7 +247,7 @@ def put_head(server, request, response):
         if _type(response.body) is _bytes and response.body:
             # A hook has put bytes in place of a file.
             response.length = None
-    return put_parts(server.out, response.parts(server.common, request.lines()))
+    return put_parts(server.out, response.parts(server.common, request.lines(), fixed_lines(server.fixed, response)))
 
 
 def is_endless(request, limits):
@@ -273,7 +278,8 @@ async def send_rest(slot, request, at, size):
     slot.begun = request
     response = slot.response
     if not at:
-        await push_parts(slot, response.parts(slot.server.common, request.lines()))
+        fixed = fixed_lines(slot.app.hooks()[3], response)
+        await push_parts(slot, response.parts(slot.server.common, request.lines(), fixed))
     if response.length is not None and size:
         await send_file(slot, at, response if getattr(response, "pieces", None) else response.body, size)
     elif size:

@@ -16,7 +16,7 @@ import asyncio
 
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
-from firmware.http.response import HTML, NO_BODY, put_parts
+from firmware.http.response import HTML, NO_BODY, fixed_lines, put_parts
 from firmware.server import transport
 from firmware.server.chunks import Chunks
 from firmware.server.limits import OUT_BYTES
@@ -88,10 +88,11 @@ async def _begin(slot, request, response, is_wanted):
         slot.deadline = 0
         await body.prime(slot)
     if response.status == 101:
-        return response.parts(slot.server.common, request.answer_lines, body.lines())
+        response.framing = body.lines()
+        return response.parts(slot.server.common, request.answer_lines)
     # It may end the connection.
-    framing = b"" if response.status in NO_BODY else body.lines()
-    return response.parts(slot.server.common, request.lines(), framing)
+    response.framing = b"" if response.status in NO_BODY else body.lines()
+    return response.parts(slot.server.common, request.lines(), fixed_lines(slot.app.hooks()[3], response))
 
 
 class Stream:
