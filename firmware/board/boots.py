@@ -8,6 +8,9 @@ from firmware.http.native import const
 
 MAX_UNFINISHED = 3
 
+# In the folder of the trial: it is an image's (firmware/board/image.py).
+_IMAGE = "~image"
+
 # In safe mode, without a repair: whoever makes some is not interrupted. But an hour is enough for anybody.
 _SAFE_MS = 600000
 _SAFE_TIMES = const(6)
@@ -19,6 +22,8 @@ def begin(kept):
     A soft reset does not count: somebody is at work at the prompt.
     """
     kept.begun = True
+    if kept.is_on_trial(_IMAGE) and not kept.is_on_trial():
+        _leave_image(kept.root + "/.limpet/")
     try:
         kept.storage = board.nvs()
         kept.crash = _blob(kept.storage, "crash")
@@ -40,6 +45,8 @@ def begin(kept):
 def confirm(kept):
     """This boot is finished: forget those that were not, and keep the tree that it ran."""
     if kept.is_on_trial():
+        if kept.is_on_trial(_IMAGE):
+            _keep_image()
         _end_trial(kept.root + "/.limpet/")
     if kept.storage is None or not kept.unfinished:
         return
@@ -91,15 +98,41 @@ def _take_over(kept):
         kept.storage.commit()
 
 
+def _keep_image():
+    """Have the boot loader start the image that runs from now on, unless it has been told of another one."""
+    from esp32 import Partition
+
+    try:
+        if Partition(Partition.BOOT).info() == Partition(Partition.RUNNING).info():
+            Partition.mark_app_valid_cancel_rollback()
+    except OSError as error:
+        print("limpet: the image is not kept:", repr(error))
+
+
+def _leave_image(home):
+    """This start has ended the trial of an image: behind a soft reset that still runs, and has to go."""
+    if board.reset_cause() == "soft reset":
+        board.reset()
+    try:
+        _forget(home)
+    except OSError as error:
+        print("limpet: a trial is not ended:", repr(error))
+
+
 def _end_trial(home):
     """Keep the tree that runs; what was kept to go back goes."""
     try:
         os.remove(home + "trial")
-        for name in os.listdir(home):
-            if name.startswith("~"):
-                os.remove(home + name)
+        _forget(home)
     except OSError as error:
         print("limpet: a trial is not ended:", repr(error))
+
+
+def _forget(home):
+    """Remove what was kept to go back. An image's mark goes last: a start that finds it begins again."""
+    for name in sorted(os.listdir(home), key=lambda name: name == _IMAGE):
+        if name.startswith("~"):
+            os.remove(home + name)
 
 
 def _number(storage, key):

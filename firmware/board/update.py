@@ -131,7 +131,7 @@ async def prepare(wanted):
     name = home() + staged_name(MANIFEST, wanted)
     if await digest(name) != wanted:
         raise HTTPError(409, "The manifest is not there.")
-    _remove_kept()
+    remove_kept()
     there, back = None, None
     try:
         there = _Journal("~there")
@@ -150,7 +150,7 @@ async def prepare(wanted):
         for journal in (there, back):
             if journal:
                 journal.close()
-        _remove_kept()
+        remove_kept()
         if isinstance(error, OSError) and error.errno == _ENOSPC:
             raise HTTPError(507, "There is no room left to keep the old files.")
         raise
@@ -356,7 +356,8 @@ def _names(folder):
         return ()
 
 
-def _remove_kept():
+def remove_kept():
+    """Throw away what was kept to go back, and a change that was only prepared."""
     _remove_but((), "~")
 
 

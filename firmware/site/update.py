@@ -9,8 +9,12 @@
     DELETE /api/update              throw away what is staged
     POST   /api/update              {"manifest": SHA-256, "signed_at", "signature"}: verify it all, and change; the
                                     board starts anew. The last two, where the owner signs (board/signature.py)
+    GET    /api/update/image        the slots for MicroPython, as `image.report` tells; 409 where there is one alone
+    PUT    /api/update/image        write MicroPython itself to the slot that does not run; Content-Digest as above
+    POST   /api/update/image        {"image": SHA-256, "bytes", "signed_at", "signature"}: start from there, as above
 
-`run` differs after each start. `python3 -m tools deploy --host` is the client; firmware/board/update.py does the work.
+`run` differs after each start. `python3 -m tools deploy --host` and `update-firmware --host` are the clients;
+firmware/board/update.py and image.py do the work.
 """
 
 import asyncio
@@ -23,6 +27,7 @@ from firmware import App, HTTPError, Response
 from firmware.board import memory, recovery, update
 from firmware.features import uploads
 from firmware.features.signing import random_hex
+from firmware.server import loader
 from firmware.site import guards
 
 app = App()
@@ -43,6 +48,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 _run = guards.kept.setdefault("run", random_hex(8))
 _is_preparing = False
+_is_writing = False  # an image
 
 
 @app.before
@@ -67,6 +73,10 @@ async def read(request):
         "frozen": update.frozen(),
         "signed": update.is_signed(),
     }
+
+
+def _image():
+    return loader.borrow("firmware.board.image")
 
 
 @app.get("/api/update/files")
@@ -115,29 +125,62 @@ def delete(request):
     update.discard()
 
 
-def _check_manifest(value):
+def _check_hash(value):
     return None if type(value) is str and _is_hex(value, _HASH_CHARACTERS) else "Must be a SHA-256 in hex digits."
 
 
-@app.post("/api/update", schema={"manifest": _check_manifest, "signed_at": (int, 0), "signature": (str, "")})
-async def change(request):
+_SIGNED = {"signed_at": (int, 0), "signature": (str, "")}
+
+
+@app.post("/api/update", schema=dict(_SIGNED, manifest=_check_hash))
+def change(request):
     """Verify what is staged and change to it. 202.
 
     Raises 409, 422 and 507 as `update.prepare`, 403, 409 and 503 as `signature.check`: nothing changed then.
     """
+    return _change(request.json, update, request.json["manifest"])
+
+
+@app.get("/api/update/image")
+def read_image(request):
+    """Return which MicroPython runs, and where. 409 where there is one slot."""
+    return _image().report()
+
+
+@app.put("/api/update/image", stream=True)
+async def put_image(request):
+    """Write an image. 204; 400 for a digest that is none, 409, 413 and 422 as `image.write`."""
+    global _is_writing
+    _check_slot()
+    expected = _content_digest(request)
+    _is_writing = True
+    try:
+        await _image().write(_Verified(request.stream(), expected), request.length)
+    finally:
+        _is_writing = False
+
+
+@app.post("/api/update/image", schema=dict(_SIGNED, image=_check_hash, bytes=int))
+def change_image(request):
+    """Verify the image and start it. 202. Raises 409, 413 and 422 as board/image.py, and as `signature.check`."""
+    _check_slot()
+    return _change(request.json, _image(), request.json["image"], request.json["bytes"])
+
+
+async def _change(asked, part, *wanted):
+    """Change to what is wanted, a tree or an image: that is what `part` does."""
     global _is_preparing
     from firmware.board import signature
 
     _check_idle()
     _is_preparing = True
     try:
-        asked = request.json
-        signed_at = signature.check(asked["manifest"], asked["signed_at"], asked["signature"])
-        await update.prepare(asked["manifest"])
+        signed_at = signature.check(wanted[0], asked["signed_at"], asked["signature"])
+        await part.prepare(*wanted)
         signature.keep(signed_at)
-        # The new tree begins with no failures of the old one's. From here on nothing waits.
+        # What is new begins with no failures of the old one's. From here on nothing waits.
         recovery.confirm()
-        update.commit()
+        part.commit()
         asyncio.create_task(_restart())
     finally:
         _is_preparing = False
@@ -156,6 +199,13 @@ def _check_idle():
         raise HTTPError(409, "New files are on trial until they have run for a minute: try again then.")
     if state:
         raise HTTPError(409, "A change is under way already.")
+
+
+def _check_slot():
+    """Raise 409 while the other slot is not to be touched."""
+    _check_idle()
+    if _is_writing:
+        raise HTTPError(409, "An image is being written already.")
 
 
 class _Verified:

@@ -152,6 +152,15 @@ def raw_temperature():
     return 128
 
 
+def __getattr__(name):
+    # Few boards have to do with it: what it takes of the heap is not the board's.
+    if name != "Partition":
+        raise AttributeError(name)
+    import slots
+
+    return slots.Partition
+
+
 def erase():
     """Forget all, as a board that was erased."""
     global _flash, writes_left
