@@ -107,8 +107,8 @@ def pytest_generate_tests(metafunc):
 SLOW = (
     " arguments attacks backup bench board_life boards boot deploy devices disk emulated_board examples flash"
     " frozen frozen_board guards heaps image installer lab long_lived looks memory monitor new openapi package pages"
-    " partitions project project_deploy project_settings readme serve setup size soak tls tools update visit wifi worn"
-    " "
+    " partitions project project_deploy project_settings readme serve setup size slots soak tls tools update visit"
+    " wifi worn "
 )
 # What needs one of these is not quick: it has to be fetched or built first.
 SLOW_FIXTURES = {"micropython", "chromium", "browser", "frozen_interpreter", "measured"}

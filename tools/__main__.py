@@ -31,6 +31,7 @@ COMMANDS = {
     "serve": ("Serve from this machine, and start anew when a file changes.", "tools.serve"),
     "size": ("Show what each file costs on a board: flash, and heap once imported.", "tools.size"),
     "soak": ("Send a million mixed requests to a board, and tell whether it bears them.", "tools.soak"),
+    "update-firmware": ("Put MicroPython itself on a board over the network.", "tools.slots"),
     "where": ("Find the places in the sources of a board's traceback.", "tools.where"),
 }
 

@@ -175,12 +175,38 @@ def read_image(data: bytes) -> dict[str, str]:
     app = _part(data, partitions.app(table).at - offset, "app")
     if app.chip_id != boot.chip_id:
         raise Failure(f"The image is damaged: its bootloader is for {name}, its app for another chip.")
+    return {"chip": name, **_describe(app)}
+
+
+def read_app(data: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return the app of a whole image, or of a file that has the app alone, and what it is: see `read_image`.
+
+    It ends with its SHA-256. Raises Failure.
+    """
+    first = _part(data, 0, "bootloader")
+    if _magic(first) == APP_MAGIC:
+        at, found = 0, {"chip": chip_named(first.chip_id), **_describe(first)}
+    else:
+        found = read_image(data)
+        offset = boots_from(found["chip"])
+        at = partitions.app(partitions.read(data, partitions.ADDRESS - offset)).at - offset
+    app = _part(data, at, "app")
+    if not app.append_digest:
+        raise Failure("The image has no SHA-256 of its app: a board could not tell whether it is whole.")
+    return data[at : at + app.data_length + hashlib.sha256().digest_size], found
+
+
+def _magic(app) -> int:
+    return int.from_bytes(app.segments[0].data[:4], "little") if app.segments else 0
+
+
+def _describe(app) -> dict[str, str]:
     head = app.segments[0].data[: struct.calcsize(APP_HEAD)]
     magic, version, project = struct.unpack(APP_HEAD, head.ljust(struct.calcsize(APP_HEAD), b"\0"))
     if magic != APP_MAGIC:
         raise Failure("The image is damaged: its app does not say what it is.")
     version, project = (text.split(b"\0")[0].decode("ascii", "replace") for text in (version, project))
-    return {"chip": name, "version": version.lstrip("v"), "project": project}
+    return {"version": version.lstrip("v"), "project": project}
 
 
 def _part(data: bytes, at: int, what: str):

@@ -267,7 +267,7 @@ def deploy(
         if plan.is_done:
             return {**done, **health.ask(client.address, 0)._asdict()}
         if info.get("signed"):
-            plan.signature = sign(client, plan)
+            plan.signature = sign(client, plan.tree)
         done["sent_bytes"] = stage(client, plan, info)
         console.note("Changing over.")
         switch(client, plan)
@@ -275,9 +275,9 @@ def deploy(
     return {**done, **health.ask(client.address, 0)._asdict()}
 
 
-def sign(client: Client, plan: Plan) -> dict:
-    """Return the signature that the board asks for. Raises Failure without a key."""
-    made = signing.sign(plan.tree)
+def sign(client: Client, digest: str) -> dict:
+    """Return the signature that the board asks for, of a SHA-256 in hex digits. Raises Failure without a key."""
+    made = signing.sign(digest)
     if not made:
         raise Failure(
             f"The board at {client.address} takes signed updates alone, and there is no key in {signing.FOLDER}:"
@@ -385,7 +385,7 @@ def wait(client: Client, plan: Plan, run: str) -> dict:
         if info and info["state"] == "switching":
             raise Failure("boot.py has not completed the change: look at what it prints (`python3 -m tools monitor`).")
         if info:
-            raise Failure(f"The new files have not come up: the board has gone back to the old ones.{_reason(client)}")
+            raise Failure(f"The new files have not come up: the board has gone back to the old ones.{reason(client)}")
         time.sleep(POLL_EVERY_S)
     raise Failure(
         f"The board at {client.address} does not answer any more. New files that nobody reaches are taken back by the"
@@ -393,8 +393,8 @@ def wait(client: Client, plan: Plan, run: str) -> dict:
     )
 
 
-def _reason(client: Client) -> str:
-    """Return why, as far as the board knows."""
+def reason(client: Client) -> str:
+    """Return why what is new has not come up, as far as the board knows."""
     with contextlib.suppress(Failure, LookupError, TypeError):
         crash = client.json("GET", "/api/status")["boot"]["last_crash"]
         return f" The last thing it has kept: {crash.strip().splitlines()[-1]}" if crash else ""
