@@ -1,6 +1,6 @@
-"""A password, sessions and tokens that are kept in a folder: for `gate`, loaded by the first who has to say who it is.
+"""A password, sessions and tokens, kept in a folder. `gate` loads this for the first request that needs a log-in.
 
-For a log-in of one's own:
+For a log-in of your own:
 
     sessions = accounts.sessions(app)       # a `sessions.Sessions`
 """
@@ -14,27 +14,27 @@ from firmware.features.tokens import Tokens
 from firmware.http.response import encode_json
 from firmware.server.limits import SWEEP_MS
 
-# A clock that shows an earlier year was never set.
+# A clock that shows an earlier year is not set.
 _FIRST_YEAR = 2024
 # Seconds from 1970 to 2000, where a board's clock begins.
 _TO_2000_S = 946684800
 
 _FILE = "password.json"
-# The record of a password that is lost: it has the form of one, but no password has it.
+# Stands for a lost password: it has the form of a record, but no password matches it.
 _LOST = "pbkdf2-sha256$1$00$" + "0" * 64
 
 
 class Folder:
-    """JSON documents in a folder, each a file, as `sessions` and `tokens` take them.
+    """JSON documents in a folder, each a file: a store for `sessions` and `tokens`.
 
-    A file is written anew beside the old one, and renamed: after a power cut there is the old or the new one.
+    A file is written beside the old one, and then renamed: after a power cut there is the old or the new one.
     """
 
     def __init__(self, path):
         self._path = path
 
     def load(self, name, default, is_sound=None):
-        """Return the document called `name`, or `default` where there is none, or none of its kind."""
+        """Return the document called `name`, or `default` if there is none or it is invalid."""
         try:
             with open(self._path + "/" + name) as file:
                 document = json.load(file)
@@ -44,18 +44,18 @@ class Folder:
         return document if is_right else default
 
     def has(self, name):
-        """Tell whether there is a document called `name`, or what is left of one."""
+        """Return whether there is a document called `name`, even a damaged one."""
         try:
             return bool(os.stat(self._path + "/" + name))
         except OSError:
             return False
 
     def save(self, name, document):
-        """Keep a document. Raises OSError, and ValueError for what is no JSON; the old one stays as it was then."""
+        """Save a document. Raises OSError, and ValueError if it is not JSON; the old one stays then."""
         try:
             os.mkdir(self._path)
         except OSError:
-            pass  # it is there, or cannot be: then this fails
+            pass  # the folder exists, or cannot be made: then the next line fails
         path = self._path + "/" + name
         text = encode_json(document)
         with open(path + ".new", "wb") as file:
@@ -71,28 +71,28 @@ def unix_time():
 
 
 def sessions(app, folder="data"):
-    """Return the Sessions of an application that is served; their key is kept in `folder`."""
+    """Return the Sessions of a served application; their key is kept in `folder`."""
     server = app.root().server
     return Sessions(Folder(folder), unix_time, lambda: server.clock * SWEEP_MS // 1000, server.is_secure, own_name=True)
 
 
 class Account:
-    """The `auth` of an application, an Auth (`kind`), which keeps what it knows in `folder`."""
+    """The `auth` of an application, an Auth (`kind`) with its state in `folder`."""
 
     def __init__(self, app, also, folder, kind):
         self._store = Folder(folder)
         self._record = self._store.load(_FILE, {}).get("record")
         if not self._record and self._store.has(_FILE):
-            # Whoever comes next must not set a new one.
+            # The next client must not set a new one.
             print("limpet: %s cannot be used, and nobody can log in until it is removed" % _FILE)
             self._record = _LOST
         self.auth = kind(self._password, sessions(app, folder), Tokens(self._store), self._save_password)
         self.auth.log = app.root().log
-        # While there is no password, whoever is first may set it; with it, that is over.
+        # While there is no password, the first client may set it.
         self.auth.protect(self, also, ("/api/password",))
 
     def before(self, hook):
-        """Take the hook that `Auth.protect` would hang before an application: `ask(request)`."""
+        """Keep the hook that `Auth.protect` would add to an application: `ask(request)`."""
         self.ask = hook
 
     def _password(self):

@@ -1,18 +1,18 @@
-"""Wrong passwords, counted by address: who has been wrong too often has to wait."""
+"""Counts wrong passwords by address: after too many, an address must wait."""
 
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 from firmware.server import transport
 
-# So many wrong passwords in a row may come at once: fingers slip.
+# This many wrong passwords in a row are allowed without a wait: people mistype.
 _FREE_ATTEMPTS = const(4)
-# Then there is a wait, twice as long each time.
+# Then each wait is twice as long as the one before.
 _FIRST_WAIT_MS = const(2000)
-# Longer would lock out who owns the board for the sake of who guesses.
+# A longer wait would lock out the owner because of an attacker.
 _MAX_WAIT_MS = const(300000)
-# After this long without a wrong one an address begins anew.
+# After this time without a wrong password an address starts at zero again.
 _FORGET_MS = const(900000)
-# Addresses that are told apart. All others together count as one more, so that who has many gains nothing by them.
+# Addresses that are counted separately. All others count as one, so that many addresses are no advantage.
 _MAX_ADDRESSES = const(16)
 
 _OTHERS = "others"
@@ -21,28 +21,28 @@ _OTHERS = "others"
 class Attempts:
     """Counts wrong passwords by address, in a table that does not grow.
 
-    One attempt at a time has to be under way: `charge` before it, `clear` when it was right. `table`: who keeps it has
-    the counts outlast this.
+    Only one attempt may be in progress: call `charge` before it, `clear` if the password was right. `table`: the caller
+    may keep it, so that the counts outlast this object.
     """
 
     def __init__(self, clock_ms=transport.ticks_ms, table=None):
         self._clock_ms = clock_ms
-        # Address to [how many, when the last one was, when the next one may be].
+        # Address to [count, time of the last attempt, time of the next allowed one].
         self._table = {} if table is None else table
 
     def check(self, address):
-        """Raise 429 with Retry-After while an address has to wait."""
+        """Raise 429 with Retry-After while an address must wait."""
         entry = self._table.get(self._key(address))
         if entry:
             wait_ms = entry[2] - self._clock_ms()
-            # A clock that has wrapped, as a board's does in 12 days, must not keep anybody waiting as long.
+            # A board's clock wraps after 12 days: an address must not wait that long because of it.
             if 0 < wait_ms <= _MAX_WAIT_MS:
                 wait_s = (wait_ms + 999) // 1000
                 detail = "Too many wrong passwords: try again in %d s." % wait_s
                 raise HTTPError(429, detail, {"Retry-After": str(wait_s)})
 
     def is_known(self, address):
-        """Tell whether an address has wrong passwords of its own."""
+        """Return whether an address has a count of its own."""
         return address in self._table
 
     def charge(self, address):
@@ -56,7 +56,7 @@ class Attempts:
             entry[2] += min(_FIRST_WAIT_MS << min(entry[0] - _FREE_ATTEMPTS, 16), _MAX_WAIT_MS)
 
     def clear(self, address):
-        """Forget what an address got wrong: it knows the password."""
+        """Forget the attempts of an address: its password was right."""
         self._table.pop(self._key(address), None)
 
     def _key(self, address):

@@ -1,13 +1,13 @@
-"""Who asks, and may they: Basic (RFC 7617), Bearer (RFC 6750), sessions; nothing is written without a log-in.
+"""Authentication and rights: Basic (RFC 7617), Bearer (RFC 6750), sessions. Every change needs a log-in.
 
     auth.protect(app)                        # a password, sessions and tokens, kept in the folder "data"
     auth.token(app, "a-long-secret")         # one secret for all scripts
 
-Or of parts of one's own:
+Or from your own parts:
 
     sessions = Sessions(storage, clock.unix_time, board.uptime_s)
     auth = Auth(lambda: settings.current["admin"], sessions, Tokens(storage), save_password)
-    auth.protect(app)                        # whatever changes something, and WebSockets, take a log-in
+    auth.protect(app)                        # requests that change something, and WebSockets, need a log-in
     app.mount("/", auth.app)                 # log-in, log-out, password, tokens: see `login`
 
     @app.get("/api/log")
@@ -15,12 +15,12 @@ Or of parts of one's own:
     def log(request):
         return {"for": request.user.name}
 
-Behind a guard `request.user` is a User; elsewhere `auth.identify(request)` tells. There is one password, the
-administrator's; scripts have tokens, each with a role of ROLES. What a browser sends by itself, the session's cookie
-and Basic, changes nothing when a page of another site has it sent.
+Behind a guard `request.user` is a User; elsewhere call `auth.identify(request)`. There is one password, the
+administrator's; scripts have tokens, each with a role of ROLES. A browser sends the session's cookie and Basic
+credentials by itself; if a page of another site makes it send them, nothing is changed.
 
-While there is no password, the network may only read; the machine itself (a laptop's own browser) may do everything.
-WebSockets are the business of `protect`: behind its handshake a handler can refuse nobody.
+While there is no password, clients on the network may only read; the machine itself (a laptop's own browser) may do
+everything. `protect` checks WebSockets, too: after the handshake a handler can no longer refuse a client.
 """
 
 import os
@@ -38,9 +38,9 @@ _UNSET = "Until a password is set, on the board's page or with PUT /api/password
 
 
 class User:
-    """Who asks: `name`, `role` (of ROLES), `by` ("session", "password", "token" or "loopback"), `session`.
+    """A known client: `name`, `role` (of ROLES), `by` ("session", "password", "token" or "loopback"), `session`.
 
-    It has no functions: through them a request would keep this module from being forgotten.
+    The class has no functions: a request that refers to them would keep this module from being forgotten.
     """
 
 
@@ -55,8 +55,8 @@ def _user(name, role, by, session=None):
 
 class Auth:
     """The guard. `password()` returns the record of the password (see `passwords`) or None; `save_password(record)`
-    stores a new one. `sessions` is a Sessions, `tokens` a Tokens or None. `kept`: a dict that outlasts this, where
-    it is forgotten and made anew: who was wrong, whose password was verified.
+    stores a new one. `sessions` is a Sessions, `tokens` a Tokens or None. `kept`: a dict that outlasts this object if
+    it is forgotten and made again: the wrong attempts, the verified passwords.
     """
 
     def __init__(self, password, sessions, tokens=None, save_password=None, attempts=None, kept=None):
@@ -70,7 +70,7 @@ class Auth:
         self._kept = {} if kept is None else kept
         if "verified" not in self._kept:
             self._kept.update({"key": os.urandom(32), "verified": [], "attempts": {}, "queue": []})
-        self.log = None  # a `log.Log`, told why nothing may be written
+        self.log = None  # a `log.Log`, told why nothing may be changed
 
     @property
     def app(self):
@@ -82,10 +82,10 @@ class Auth:
     # -- guards
 
     def protect(self, app, also=(), setup=(), prefix=""):
-        """Have everything that changes something, and WebSockets, take a user who may write.
+        """Require a user with the right to write for WebSockets and all requests that change something.
 
-        `also`: paths that take a log-in to be read, each with all below it; `setup`: those that are open while there is
-        no password; `prefix`: below it there are all these paths, and those of `login`, once more.
+        `also`: paths that need a log-in to be read, each with all paths below it; `setup`: paths that are open while
+        there is no password; `prefix`: all these paths, and those of `login`, exist a second time below it.
         """
         self._setup = setup
         self._prefix = prefix
@@ -103,16 +103,16 @@ class Auth:
             return self.demand(request, "read" if is_safe else "write")
 
     def is_setup(self, request):
-        """Tell whether a path is open because there is no password yet."""
+        """Return whether a path is open because there is no password yet."""
         return self.password() is None and _is_below(self._path(request), self._setup)
 
     def _path(self, request):
-        """Return a request's path as it is without the prefix."""
+        """Return a request's path without the prefix."""
         path = request.path
         return path[len(self._prefix) :] if path.startswith(self._prefix + "/") else path
 
     def required(self, role="read"):
-        """Decorate a handler, below its route, that takes a user: `@auth.required` or `@auth.required("admin")`."""
+        """Decorate a handler, below its route, that needs a user: `@auth.required` or `@auth.required("admin")`."""
         if not isinstance(role, str):
             return self.required()(role)
         if role not in ROLES:
@@ -128,10 +128,10 @@ class Auth:
         return decorate
 
     def demand(self, request, role="read"):
-        """See to it that `request.user` is a User who has `role`. Returns None, or what has to be awaited for that.
+        """Set `request.user` to a User with `role`. Return None, or something to await for that.
 
-        Raises what `identify` does; 401 for nobody, 403 for who may not, for a page of another site that has a browser
-        change something, and for anybody from the network while there is no password.
+        Raises the errors of `identify`; 401 without credentials; 403 for a user without the role, for a change by a
+        page of another site, and for all clients on the network while there is no password.
         """
         user = getattr(request, "user", None) or self.identify(request)
         if transport.is_pending(user):
@@ -162,13 +162,13 @@ class Auth:
             if self.log:
                 self.log.warning(reason)
 
-    # -- who is it
+    # -- identity
 
     def identify(self, request):
-        """Return the User who asks, None for nobody, or what has to be awaited for that (a password takes its time).
+        """Return the request's User, None without credentials, or something to await (verifying a password is slow).
 
-        Raises 400 for credentials that are malformed, 401 for wrong ones, 429 for who has been wrong too often. An
-        Authorization field counts more than a cookie.
+        Raises 400 for malformed credentials, 401 for wrong ones, 429 after too many attempts. An Authorization field
+        has priority over a cookie.
         """
         if self.password() is None:
             return _user(ADMIN, "admin", "loopback") if request.client in LOOPBACK else None
@@ -185,18 +185,18 @@ class Auth:
         return None
 
     def bound_to(self, request):
-        """Return what a session is bound to (bytes): the client's address, and the password as it is now."""
+        """Return the bytes to which a session is bound: the client's address and the present password's record."""
         return ("%s\n%s" % (request.client, self.password())).encode()
 
     async def check_password(self, request, name, password):
-        """Raise 401 unless these are the administrator's name and password, 429 for who has been wrong too often.
+        """Check the administrator's name and password. Raises 401 for wrong ones, 429 after too many attempts.
 
-        403 while there is no password. One is verified at a time: the others wait for their turn.
+        Raises 403 while there is no password. One password is verified at a time: other requests wait for their turn.
         """
         await self._credentials().check_password(request, name, password)
 
     def _credentials(self):
-        """Return what knows credentials: few requests have any but a session's cookie."""
+        """Return the Credentials, loaded on demand: few requests have credentials other than a session's cookie."""
         from firmware.features.credentials import Credentials
 
         return Credentials(self, _user, self._attempts, self._kept, challenge)
@@ -209,7 +209,7 @@ async def _later(pending, handler, request, params):
 
 
 def _is_safe(request):
-    """Tell whether a request only reads. A WebSocket begins with GET, and then may say anything."""
+    """Return whether a request only reads. A WebSocket begins with GET, but may change something later."""
     return request.method in SAFE and b"websocket" not in (request.field(b"upgrade") or b"").lower()
 
 
@@ -220,15 +220,15 @@ def _is_below(path, prefixes):
     return False
 
 
-# -- in one line, loaded by their first use
+# -- one-line forms, loaded by their first use
 
 
 def protect(app, also=(), folder="data"):
-    """Have everything that changes something, and WebSockets, take a log-in; mount the endpoints of `login`.
+    """Require a log-in for WebSockets and all requests that change something; mount the endpoints of `login`.
 
-    There is one password, the administrator's: whoever comes first sets it, by `PUT /api/password` with {"new": ...};
-    scripts make themselves tokens. `also`: paths that take a log-in to be read, each with all below it; `folder`: where
-    password, tokens and the sessions' key are kept. Below the shipped site it is the board's password that counts.
+    There is one password, the administrator's. The first client sets it, by `PUT /api/password` with {"new": ...};
+    scripts use tokens. `also`: paths that need a log-in to be read, each with all paths below it; `folder`: where
+    password, tokens and the sessions' key are kept. Below the shipped site the board's password is used.
     """
     from firmware.features import gate
 
@@ -236,10 +236,10 @@ def protect(app, also=(), folder="data"):
 
 
 def token(app, secret, reads=True):
-    """Have each request bring `Authorization: Bearer SECRET` (RFC 6750); without it the answer is 401.
+    """Require `Authorization: Bearer SECRET` (RFC 6750) of each request; without it the answer is 401.
 
-    `secret`: text of 16 characters or more; `reads`: whether what only reads has to bring it, too. Preflights (CORS)
-    bring none. Raises ValueError for a secret that is too short. On a small board `gate.token` is the same, and loads
+    `secret`: text of 16 characters or more; `reads`: whether requests that only read need it, too. Preflights (CORS)
+    need none. Raises ValueError for a secret that is too short. On a small board `gate.token` does the same, and loads
     nothing else.
     """
     from firmware.features import gate

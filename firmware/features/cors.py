@@ -1,16 +1,16 @@
-"""CORS (WHATWG Fetch 3.2): which pages of other origins may read answers, and ask with more than a plain form could.
+"""CORS (WHATWG Fetch 3.2): which pages of other origins may read responses, and send more than a plain form can.
 
     cors.allow(app, ["https://dashboard.example"])
 
-It gives no leave to do anything: who asks still has to say who it is. A page of another origin does that with a token
-(Bearer); the session's cookie is not sent from there at all.
+This grants no rights: a request still needs credentials. A page of another origin sends a token (Bearer); the browser
+does not send the session's cookie from there.
 """
 
 from firmware.http.response import Response, field_lines
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = "Authorization, Content-Type"
-# Browsers keep the outcome of a preflight for this long: as long as Chromium does at most.
+# Browsers keep the result of a preflight for this long: the most that Chromium allows.
 _MAX_AGE_S = 7200
 
 _VARY = b"Vary: Origin\r\n"
@@ -18,12 +18,12 @@ _ORIGIN = "Access-Control-Allow-Origin"
 
 
 def allow(app, origins, credentials=False, headers=_HEADERS, expose="", max_age_s=_MAX_AGE_S):
-    """Let pages of `origins` read what `app` answers.
+    """Let pages of `origins` read the responses of `app`.
 
-    `origins`: a list of text as browsers write it ("https://example.org:8443"), or "*" for all of them; `credentials`:
-    with cookies and Basic; `headers`: what they may send; `expose`: what they may read besides the usual. Where a
-    mounted application allows something, too, that holds. Raises ValueError for all origins with credentials, for an
-    origin that no browser would send, and for what would not stay one field line.
+    `origins`: a list of text as browsers write it ("https://example.org:8443"), or "*" for all; `credentials`: allow
+    cookies and Basic; `headers`: fields that they may send; `expose`: fields that they may read besides the usual ones.
+    A mounted application's own rules have priority. Raises ValueError for all origins with credentials, for an origin
+    that no browser would send, and for text that would not stay one field line.
     """
     is_open = origins == "*"
     if is_open and credentials:
@@ -42,7 +42,7 @@ def allow(app, origins, credentials=False, headers=_HEADERS, expose="", max_age_
 
     @app.before
     def preflight(request):
-        """Answer whether a request may be sent."""
+        """Answer a preflight: whether the request itself may be sent."""
         if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
             return None
         if not granted(request):
@@ -54,7 +54,7 @@ def allow(app, origins, credentials=False, headers=_HEADERS, expose="", max_age_
 
     @app.after
     def grant(request, response):
-        """Say who may read this, and that it depends on who asks."""
+        """Add which origin may read this response, and that this depends on the request's origin."""
         told = request.answer_lines
         if not is_open and _VARY not in told:
             # RFC 9110 12.5.5.

@@ -1,4 +1,4 @@
-"""Who asks, by what is in Authorization: Basic (RFC 7617) and Bearer (RFC 6750); and by a password that was typed."""
+"""Checks the credentials in Authorization, Basic (RFC 7617) and Bearer (RFC 6750), and typed passwords."""
 
 from binascii import a2b_base64, b2a_base64
 
@@ -9,17 +9,17 @@ from firmware.server import transport
 
 _BEARER = 'Bearer realm="Limpet"'
 
-# Who sends Basic sends the password with every request: the last clients whose password was verified need not wait for
-# it again. It is kept as an HMAC by a key that never leaves the RAM.
+# A client that uses Basic sends the password with each request. The last verified passwords are remembered, as an HMAC
+# with a key that never leaves the RAM, so that these clients need not wait again.
 _MAX_VERIFIED = 4
-# Who keeps the password has lost it, and says so by a record with this end (see `board/config.py`).
+# A record with this end says that the stored password was lost (see `board/config.py`).
 _NOBODYS = "$" + "0" * 64
-# Between two looks whether it is one's turn to be verified.
+# Between two checks whether it is this request's turn to be verified.
 _TURN_MS = 20
 
 
 class Credentials:
-    """The half of an `auth.Auth` that few requests need: what is kept of it is in `kept`."""
+    """The part of an `auth.Auth` that few requests need. Its state is in `kept`."""
 
     def __init__(self, auth, user, attempts, kept, challenge):
         self._auth = auth
@@ -38,7 +38,7 @@ class Credentials:
         return self._user(found["name"], found["role"], "token")
 
     def by_password(self, request, rest):
-        """Return the User of Basic's credentials (bytes), or what has to be awaited for that. Raises 400, 401, 429."""
+        """Return the User of Basic credentials (bytes), or something to await for that. Raises 400, 401, 429."""
         try:
             name, password = _credentials(rest)
         except HTTPError as error:
@@ -59,10 +59,10 @@ class Credentials:
         return self._attempts
 
     def _check(self, address):
-        """Raise 429 for an address that has to wait for what it got wrong; return it where others did.
+        """Raise 429 for an address that must wait because of its own attempts; return it if only others must wait.
 
-        Whoever comes with the right password is not kept out by them. That passwords are verified one behind the other
-        bounds what many addresses gain.
+        Other addresses cannot keep out a client with the right password. Passwords are verified one after the other,
+        which bounds the advantage of many addresses.
         """
         attempts = self._guesses()
         try:
@@ -77,9 +77,10 @@ class Credentials:
         return self._user(name, "admin", "password")
 
     async def check_password(self, request, name, password):
-        """Raise 401 unless these are the administrator's name and password, 429 for who has been wrong too often.
+        """Check the administrator's name and password. Raises 401 for wrong ones, 429 after too many attempts.
 
-        403 while there is no password, or it is lost. One is verified at a time: the others wait for their turn.
+        Raises 403 while there is no password, or it is lost. One is verified at a time: other requests wait for their
+        turn.
         """
         from firmware.features.passwords import verify
 
@@ -91,7 +92,7 @@ class Credentials:
         turn = object()
         queue.append(turn)
         try:
-            # Whoever came first is first: the owner has a turn, however many guess.
+            # First come, first served: the owner gets a turn, however many attackers there are.
             while queue[0] is not turn:
                 await transport.sleep_ms(_TURN_MS)
             record = self._auth.password()
@@ -102,7 +103,7 @@ class Credentials:
             refused = self._check(address)
             if self._is_verified(proof):
                 return
-            # Counted before it is known: who hangs up in the middle has tried.
+            # Counted before the result: a client that disconnects has used its attempt.
             attempts.charge(address)
             is_right = await verify(password, record)
             if refused and not is_right:
@@ -115,7 +116,7 @@ class Credentials:
             queue.remove(turn)
 
     def _proof(self, address, name, password):
-        # Lengths first: no text in one of them passes for another.
+        # Lengths first: so no two different inputs look the same.
         texts = (address, str(self._auth.password()), name, password)
         return sign(self._kept["key"], b"".join([b"%d:%s" % (len(text.encode()), text.encode()) for text in texts]))
 
@@ -133,13 +134,13 @@ def _credentials(rest):
         raw = a2b_base64(rest)
     except ValueError:
         pass
-    # Decoding passes over what is not of the alphabet, differently here and there: what it was made of has to be it.
+    # The interpreters ignore invalid characters differently: encode the result again, and compare.
     if b":" in raw and b2a_base64(raw)[:-1] == rest and not _has_control(raw):
         name, _, password = raw.partition(b":")
         try:
             return decode_text(name), decode_text(password)
         except HTTPError:
-            # RFC 7617 2.1: the charset is UTF-8, and these are nobody's. An old client sends another one.
+            # RFC 7617 2.1: the charset is UTF-8. An old client may send another: those are no valid credentials.
             raise HTTPError(401, "The name or the password is not UTF-8.") from None
     raise HTTPError(400, "These are no credentials of Basic.")
 

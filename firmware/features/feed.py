@@ -11,9 +11,9 @@
     def newer(request):
         return readings.poll(request)
 
-Values are numbered from 1 on. A number that is not reached yet is one from before a restart: who comes with it gets all
-that is held. Nothing is kept for a follower but the number it has got to: a slow one is dropped once
-the ring has gone round under it, and may come back for what the ring still holds. Waiting costs no task.
+Values are numbered from 1 on. A number above the last one is from before a restart: a client that sends it gets all
+kept values. For a follower only its number is kept. A slow one is dropped once the ring has overwritten its next value,
+and may come back for the values that are still kept. Waiting costs no task.
 """
 
 from firmware.http.errors import HTTPError
@@ -24,31 +24,31 @@ from firmware.server.receive import is_gone
 from firmware.server.slot import POLL, Lost, wait_live
 from firmware.server.stream import enter, leave
 
-# More values than these are sent one by one: they would take kilobytes in one piece.
+# More values than this are sent one by one: together they would take kilobytes in one piece.
 _FEW = const(4)
 
-# Longer than most people look at a page, shorter than a proxy's patience, and bounded: a poll holds a connection.
+# Seconds. Longer than most people look at a page, shorter than a proxy's timeout: a poll holds a connection.
 MAX_WAIT_S = 60
 
 
 class Feed:
-    """A ring of `size` values that JSON can hold. `last` is the number of the newest.
+    """A ring of `size` values that JSON can represent. `last` is the number of the newest.
 
-    A feed that stands in for one that was forgotten goes on from the `last` of that one.
+    A feed that replaces a forgotten one continues from its `last`.
     """
 
     def __init__(self, size=32, last=0):
         self.last = last
         self._least = last + 1
         self._ring = [None] * size
-        self._watchers = []  # connections that each value wakes
-        self._json = b""  # the newest value's, or that of one that somebody asked for
+        self._watchers = []  # the connections that a new value wakes
+        self._json = b""  # the JSON of the newest value, or of the last one that was asked for
         self._json_of = 0
 
     def publish(self, value, event=None):
         """Add a value, `event` its name for Server-Sent Events; return its number.
 
-        Raises TypeError or ValueError for what JSON has no form for, NaN, say: nothing is added then.
+        Raises TypeError or ValueError for values that JSON cannot represent, like NaN: nothing is added then.
         """
         self._json = encode_json(value)
         self._json_of = self.last = self.last + 1
@@ -58,36 +58,36 @@ class Feed:
         return self.last
 
     def keep(self, value):
-        """Return the form in which a value is held, which `value` makes a value again."""
+        """Return the form in which a value is kept; `value` reverses this."""
         return value
 
     @property
     def first(self):
-        """The number of the oldest value that is held."""
+        """The number of the oldest kept value."""
         return max(self._least, self.last - len(self._ring) + 1)
 
     def value(self, number):
-        """Return the value of a number that is held."""
+        """Return the kept value with a number."""
         return self._ring[number % len(self._ring)][0]
 
     def event(self, number):
-        """Return its event's name, or None."""
+        """Return the name of its event, or None."""
         return self._ring[number % len(self._ring)][1]
 
     def json(self, number):
-        """Return the value as JSON bytes; made once for all followers that keep up."""
+        """Return the value as JSON bytes, made once for all followers that keep up."""
         if number != self._json_of:
             self._json = encode_json(self.value(number))
             self._json_of = number
         return self._json
 
     def _numbers(self, since):
-        """Return the range of the numbers that are held and newer than the number `since`."""
-        # A number that is not reached yet is one from before a restart.
+        """Return the range of kept numbers after `since`."""
+        # A number above the last one is from before a restart.
         return range(self.first if since > self.last else max(since + 1, self.first), self.last + 1)
 
     def newer(self, since):
-        """Return a list of (number, value) of what is held and newer than the number `since`."""
+        """Return a list of (number, value) of the kept values after `since`."""
         return [(number, self.value(number)) for number in self._numbers(since)]
 
     def follow(self, slot, since):
@@ -101,10 +101,10 @@ class Feed:
         return Response(Events(self, request), 200, {"Cache-Control": "no-store"}, "text/event-stream")
 
     def poll(self, request, answer=None):
-        """Return what a handler answers a long poll with: `?since=N` newer than which number, `?wait=S` for how long.
+        """Return a handler's result for a long poll: `?since=N`: values after N; `?wait=S`: for at most S seconds.
 
         `answer(newer)` makes the body of a list of (number, value); without it, it is
-        {"last": number, "values": [value, ...]}. With nothing newer in time the client gets 204. Raises 400.
+        {"last": number, "values": [value, ...]}. Without a newer value in time the client gets 204. Raises 400.
         """
         since = request.args.get("since", 0, int)
         wait_s = request.args.get("wait", 0, int)
@@ -115,7 +115,7 @@ class Feed:
         return self._wait(request.slot, since, wait_s * 1000 // SWEEP_MS, answer)
 
     async def _wait(self, slot, since, sweeps, answer):
-        """Wait for what is newer; return the handler's result. Raises 503 where no more may wait, Lost."""
+        """Wait for a newer value; return the handler's result. Raises 503 if too many wait, Lost."""
         enter(slot)
         self.add(slot)
         slot.deadline = slot.server.clock + sweeps + 1
@@ -125,7 +125,7 @@ class Feed:
                     raise Lost
                 await wait_live(slot, POLL)
         except HTTPError:
-            pass  # the time is over, or the place is wanted
+            pass  # the time is over, or the slot is needed
         except OSError:
             raise Lost
         finally:
@@ -135,7 +135,7 @@ class Feed:
         return self._answer(since, answer)
 
     def _answer(self, since, answer):
-        """Return what the handler answers with what is newer than `since`, None where nothing is."""
+        """Return the handler's result for the values after `since`, None if there are none."""
         numbers = self._numbers(since)
         if not numbers:
             return None
@@ -148,7 +148,7 @@ class Feed:
         return response
 
     def _pieces(self, numbers):
-        """Yield the answer with the values of these numbers, as far as they are held when their turn comes."""
+        """Yield the response with these values, if they are still kept when their turn comes."""
         text = '{"last": %d, "values": [' % self.last
         for number in numbers:
             if number >= self.first:
@@ -157,17 +157,17 @@ class Feed:
         yield "]}" if text == ", " else text + "]}"
 
     def add(self, watcher):
-        """Call `watcher.wake()` with every value."""
+        """Call `watcher.wake()` for each new value."""
         self._watchers.append(watcher)
 
     def remove(self, watcher):
-        """Wake it no more."""
+        """Stop waking `watcher`."""
         if watcher in self._watchers:
             self._watchers.remove(watcher)
 
 
 class Follower:
-    """How far a connection has got with a feed."""
+    """The position of a connection in a feed."""
 
     def __init__(self, feed, slot, since):
         self.feed = feed
@@ -177,7 +177,7 @@ class Follower:
         slot.wake()
 
     def take(self):
-        """Return the number of the next value, or 0. Raises Lost where it is not held any more: too slow."""
+        """Return the number of the next value, or 0. Raises Lost if it is not kept any more: the client is too slow."""
         if self.number == self.feed.last:
             return 0
         self.number += 1
@@ -186,5 +186,5 @@ class Follower:
         return self.number
 
     def end(self):
-        """Follow no more."""
+        """Stop following."""
         self.feed.remove(self._slot)

@@ -1,6 +1,6 @@
-"""The guards that `auth.protect` and `auth.token` hang before an application; what they need comes with who is asked.
+"""The guards that `auth.protect` and `auth.token` add to an application. They load the rest when it is needed.
 
-Below an application that has an `auth` of its own, as the shipped site has, that one is asked: one password for all.
+Below an application with an `auth` of its own, like the shipped site, that one decides: there is one password for all.
 """
 
 from firmware.features.origins import SAFE, check_write
@@ -8,14 +8,14 @@ from firmware.features.signing import is_equal
 from firmware.http.errors import HTTPError
 from firmware.http.origin import is_preflight
 
-# RFC 4648's alphabets take 22 characters for 128 bits; shorter than this is a word that somebody guesses.
+# RFC 4648's alphabets need 22 characters for 128 bits; a shorter secret than this can be guessed.
 _MIN_TOKEN = 16
 
 _LOGIN = ("/api/login", "/api/logout", "/api/session", "/api/password", "/api/tokens")
 
 
 def token(app, secret, reads=True):
-    """See `auth.token`, which loads the guard of people, too: a small board imports this one."""
+    """See `auth.token`. That one also loads the guard for people: a small board imports this one."""
     if len(secret) < _MIN_TOKEN:
         raise ValueError("a token has %d characters or more" % _MIN_TOKEN)
     wanted = secret.encode()
@@ -23,7 +23,7 @@ def token(app, secret, reads=True):
 
     @app.before
     def guard(request):
-        # A preflight (CORS) brings no token.
+        # A preflight (CORS) has no token.
         if request.method == "OPTIONS" or not reads and _only_reads(request):
             return
         given = request.field(b"authorization") or b""
@@ -33,16 +33,16 @@ def token(app, secret, reads=True):
 
 
 def protect(app, also, folder, kind):
-    """See `auth.protect`; `kind`: the class Auth, which cannot be imported from here."""
+    """See `auth.protect`; `kind`: the class Auth, which this module cannot import."""
     gate = Gate(app, also, folder, kind)
     app.before(gate.guard)
     app.mount_router("/", gate)
 
 
 class Gate:
-    """What stands before an application, and the endpoints of the log-in as something to mount."""
+    """The guard before an application, and the endpoints of the log-in as something to mount."""
 
-    app = None  # these endpoints, once somebody asked for one
+    app = None  # these endpoints, after the first request for one
 
     def __init__(self, app, *args):
         self._owner = app
@@ -51,25 +51,25 @@ class Gate:
         self._account = None
 
     def guard(self, request):
-        """Raise what keeps a request out, or return None, or what has to be awaited for that."""
+        """Return None for an allowed request, or something to await for the answer. Raises 401, 403, 429."""
         is_read = _only_reads(request)
         if is_read and not (self._also and _is_below(request.path, self._also)) or is_preflight(request):
             return None
         outer = self._outer()
         if outer:
-            # It has asked already who changes something.
+            # That application has already checked requests that change something.
             return outer().demand(request, "read") if is_read else None
         check_write(request)
         account = self._load()
         if self.app is not None and request.slot.app is self.app:
-            # They ask for themselves, wherever the application is mounted.
+            # These endpoints check by themselves, wherever the application is mounted.
             if request.path.endswith("/api/password"):
                 account.auth._setup = (request.path,)
             return None
         return account.ask(request)
 
     def search(self, path):
-        """Do as a router does, for the endpoints of the log-in."""
+        """Search as a router does, for the endpoints of the log-in."""
         if not _is_below(path, _LOGIN) or self._outer():
             return None
         if self.app is None:
@@ -90,7 +90,7 @@ class Gate:
 
 
 def _only_reads(request):
-    # A WebSocket begins with GET, and then may say anything.
+    # A WebSocket begins with GET, but may change something later.
     return request.method in SAFE and request.field(b"upgrade") is None
 
 

@@ -1,9 +1,9 @@
-"""GET /healthz, for who watches over many things: 200 {"status": "ok"}, or 503 with what is wrong.
+"""GET /healthz, for monitoring: 200 {"status": "ok"}, or 503 with the reasons.
 
     health.attach(app, {"wifi": lambda: None if board.wifi.is_connected() else "not connected"})
 
-A check returns None where all is well, else a reason as text; one that raises is a reason, too. Anybody may ask, so a
-reason holds no secret.
+A check returns None if all is well, else a reason as text; an exception is a reason, too. Every client may ask, so a
+reason must not contain secrets.
 """
 
 from firmware.server import transport
@@ -14,7 +14,7 @@ def attach(app, checks=None, path="/healthz"):
 
     def answer(request):
         reasons = examine(checks or {})
-        # What was true a moment ago is of no use.
+        # An old answer is useless.
         fields = {"Cache-Control": "no-store"}
         if reasons:
             return {"status": "unavailable", "reasons": reasons}, 503, fields
@@ -24,13 +24,13 @@ def attach(app, checks=None, path="/healthz"):
 
 
 def examine(checks):
-    """Return a dict of the names of the checks that are not passed, each with its reason."""
+    """Return {name: reason} of the checks that fail."""
     reasons = {}
     for name in checks:
         try:
             reason = checks[name]()
         except Exception as error:
-            # Its words are for the console.
+            # The exception's text is for the console.
             print("limpet: health check", name)
             transport.print_exception(error)
             reason = "the check failed"

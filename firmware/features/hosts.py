@@ -1,28 +1,28 @@
-"""For whom a page asks: names that are not this board's.
+"""Refuses requests for host names that are not this board's.
 
-    hosts.only_hosts(app, lambda: ["limpet", address])  # nobody comes under a foreign name
+    hosts.only_hosts(app, lambda: ["limpet", address])  # no other name is accepted
 
-A board called "limpet" is so in each local domain, too, and is "limpet-2" there where mDNS has found another one of its
-name (RFC 6762 9): nobody outside can have such a name lead elsewhere.
+A board called "limpet" has this name in each local domain, too, and is "limpet-2" if mDNS has found another one of its
+name (RFC 6762 9). Nobody outside the network controls such names.
 """
 
 from firmware.http.errors import HTTPError
 from firmware.http.request import text
 
-# Special-use domains (RFC 6762 3, RFC 8375), and those that routers give out: no registry has any of them for sale.
+# Special-use domains (RFC 6762 3, RFC 8375), and those of routers: no registry sells any of them.
 _LOCAL = ("", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain")
 
 
 def only_hosts(app, known):
-    """Answer 421 (RFC 9110 7.4) to who asks for another host: a name that was made to lead here (DNS rebinding).
+    """Answer 421 (RFC 9110 7.4) to requests for another host: an attacker may let a name lead here (DNS rebinding).
 
-    `known()` returns the board's names and addresses as text, in lower case, without ports: with "limpet" or
-    "limpet.local" it is known as "limpet-2.local" and "limpet.lan", too (see `is_named`). Or None, for all names
-    while a setup page answers to everything. Where there is no address among them any address will do: only a name can
-    be made to lead elsewhere. The machine itself ("localhost") is always known. HTTP/1.0 need not say whom it asks.
+    `known()` returns the board's names and addresses as text, in lower case, without ports: "limpet" or "limpet.local"
+    also allow "limpet-2.local" and "limpet.lan" (see `is_named`). It returns None to allow all names while a setup page
+    answers everything. If it returns no address, every address is allowed: only a name can be made to lead elsewhere.
+    "localhost" is always allowed. HTTP/1.0 requests need no Host.
     """
 
-    app.check_host = _Hosts(known).guard  # for the port that sends everybody to TLS
+    app.check_host = _Hosts(known).guard  # for the plain port, which redirects all clients to TLS
     app.before(app.check_host)
 
 
@@ -30,7 +30,7 @@ class _Hosts:
     def __init__(self, known):
         self._known = known
         self._names = None
-        self._host = None  # the last that went by one of these names: most requests' is the same
+        self._host = None  # the last accepted Host: most requests have the same
 
     def guard(self, request):
         host = request.field(b"host")
@@ -40,12 +40,12 @@ class _Hosts:
         if not is_known(host, names):
             raise HTTPError(421, "This board does not go by that name.")
         self._host = host
-        # A list may be changed by whose it is.
+        # The list's owner may change it.
         self._names = names if type(names) is tuple else list(names)
 
 
 def is_known(host, names):
-    """Tell whether a Host field's value (bytes) is one of `names`, or an address, as `only_hosts` has it."""
+    """Return whether a Host field's value (bytes) is one of `names` or an address: see `only_hosts`."""
     return _is_known(host_name(text(host)), names)
 
 
@@ -67,7 +67,7 @@ def names_of(origins):
 
 
 def is_address(name):
-    """Tell whether a name is an IPv4 or IPv6 address."""
+    """Return whether a name is an IPv4 or IPv6 address."""
     if ":" in name:
         return True
     parts = name.split(".")
@@ -78,14 +78,14 @@ def is_address(name):
 
 
 def is_named(name, host):
-    """Tell whether a name is that of the board `host` in a local domain: it, or it and -NUMBER. Both in lower case."""
+    """Return whether a name is the board `host` in a local domain, with or without -NUMBER. Both in lower case."""
     label = _label(name)
     dash = label.rfind("-")
     return label != "" and (label == host or dash > 0 and label[:dash] == host and label[dash + 1 :].isdigit())
 
 
 def _label(name):
-    """Return a name without its local domain, "" where it has another one."""
+    """Return a name without its local domain, "" if it has another one."""
     dot = name.find(".")
     if dot < 0:
         return name

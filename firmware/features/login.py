@@ -1,9 +1,9 @@
-"""The endpoints of `auth`: log-in, log-out, the password, tokens. JSON in, JSON out, errors too.
+"""The endpoints of `auth`: log-in, log-out, the password, tokens. Requests, responses and errors are JSON.
 
     POST   /api/login          {"password"}; begins a session
     POST   /api/logout         ends it
-    GET    /api/session        who is logged in, and whether there is a password at all
-    PUT    /api/password       {"old", "new"}; {"new"} where there is none; ends all other sessions, tokens stay
+    GET    /api/session        the logged-in user, and whether there is a password
+    PUT    /api/password       {"old", "new"}; {"new"} if there is none; ends all other sessions, tokens stay
     GET    /api/tokens         names and roles
     POST   /api/tokens         {"name", "role"}; shows the token, once
     DELETE /api/tokens/<name>
@@ -19,17 +19,17 @@ from firmware.server import transport
 from firmware.server.errors import as_http
 from firmware.server.slot import Lost, expire
 
-# What is about who asks is nobody else's to keep.
+# The response is about this client: no cache may keep it.
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
 def make_app(auth, admin, bearer):
-    """Return the App of an Auth; `admin`: the administrator's name, `bearer`: the challenge without a window."""
+    """Return the App of an Auth; `admin`: the administrator's name, `bearer`: a challenge that opens no window."""
     app = App()
     app.json_errors = True
 
     def logged_in(request):
-        """Return the answer to a log-in as the administrator: a new session, whatever cookie came."""
+        """Return the response to a log-in as the administrator: a new session, whatever cookie was sent."""
         cookie = auth.sessions.begin(admin, "admin", auth.bound_to(request))
         return {"user": admin, "role": "admin"}, 200, {"Set-Cookie": cookie, "Cache-Control": "no-store"}
 
@@ -41,7 +41,7 @@ def make_app(auth, admin, bearer):
             await auth.check_password(request, admin, fields["password"])
         except HTTPError as error:
             if error.status == 401:
-                # A page asked for the password itself: the browser's own window is not wanted.
+                # The page itself asks for the password: the browser must not open its own window.
                 error = HTTPError(401, "The password is wrong.", {"WWW-Authenticate": bearer})
             raise error
         return logged_in(request)
@@ -57,7 +57,7 @@ def make_app(auth, admin, bearer):
             try:
                 are_all = auth.sessions.end(session)
             except OSError as error:
-                # It is over for as long as the board runs, and the browser forgets it in any case.
+                # The session is over until the board restarts, and the browser forgets the cookie in any case.
                 failure = as_http(request.slot.server, error)
             end_live(request, lambda user: user.session and (are_all or user.session.id == session.id))
             if failure:
@@ -91,7 +91,7 @@ def make_app(auth, admin, bearer):
             fields = check({"new": str}, request.json)
         else:
             fields = check({"old": str, "new": str}, request.json)
-            # Who finds a browser logged in does not know it.
+            # A person at a logged-in browser may not know the password.
             await auth.check_password(request, admin, fields["old"])
         from firmware.features import passwords
 
@@ -127,7 +127,7 @@ def make_app(auth, admin, bearer):
 
 
 def end_live(request, is_out):
-    """End the streams, long polls and WebSockets of each User for whom `is_out(user)` is true."""
+    """End the streams, long polls and WebSockets of each User for which `is_out(user)` is true."""
     for slot in request.slot.server.slots:
         user = getattr(slot.request, "user", None)
         if slot.is_live and hasattr(user, "session") and is_out(user):

@@ -1,18 +1,18 @@
-"""Sessions: who logged in, in a cookie that only this board can have made. Nothing of it is held in RAM.
+"""Sessions: a log-in, kept in a cookie that only this board can make. A session takes no RAM.
 
 The cookie's value is text, USER.ROLE.BASIS.ISSUED.EXPIRES.ID.SIGNATURE. The signature (HMAC-SHA256) is by a key made on
-the board and kept there, and covers besides what the caller binds a session to: `auth` takes the client's address, so
-that a stolen cookie is of no use elsewhere, and the password's record, so that every session ends when it changes.
+the board and kept there. It also covers the bytes to which the caller binds a session: `auth` takes the client's
+address, so that a stolen cookie is useless elsewhere, and the password's record, so that all sessions end when the
+password changes.
 
-Times are Unix seconds where the clock is set when a session begins (BASIS is "u"), else seconds since the board's start
-(BASIS is a number of that start). Each session is judged by the clock it began with: one of an earlier start of the
-board, or a time of day while nobody knows it, is over.
+Times are Unix seconds if the clock was set when the session began (BASIS is "u"), else seconds since startup (BASIS is
+the number of that start). Each session is judged by the clock with which it began: it is over after a restart, or while
+the time of day is unknown.
 
-What has ended is remembered until it would be over, and then the time that is: where a clock has gone forward and comes
-back, nothing up to that time counts any more.
+A session that was logged out is remembered until it would expire; after that, its expiry time is. If a clock has gone
+forward and comes back, no session up to that time is valid.
 
-The cookie is SameSite=Strict: nobody comes to a board by a link on somebody else's page, so Strict costs nothing here
-that Lax would spare.
+The cookie is SameSite=Strict: people do not reach a board by a link on another site, so Lax would have no advantage.
 """
 
 import hashlib
@@ -22,27 +22,27 @@ from binascii import hexlify, unhexlify
 from firmware.features.signing import is_equal, random_hex, sign_hex
 from firmware.http import cookies
 
-# A working day: then the password is asked for again.
+# A working day; after that the password is needed again.
 MAX_AGE_S = 12 * 3600
-# How far a clock that is corrected may go back without ending sessions.
+# A correction may set the clock back this far without ending sessions.
 _SLACK_S = 60
 
 _KEY_BYTES = 32
 _ID_BYTES = 8
-# Sessions that were logged out are remembered until they would have expired. Beyond so many all sessions end.
+# Logged-out sessions are remembered until they would expire. If there are more than this, all sessions end.
 MAX_ENDED = 8
-# Longer ones are not ours.
+# Our cookies are shorter than this.
 _MAX_BYTES = 256
-# Cookies of our name that are looked at: one, and what somebody may have planted beside it.
+# Cookies of our name that are checked: our own, and some that another page may have planted.
 _MAX_TRIES = 3
 
 _FILE = "sessions.json"
 
 
 class Session:
-    """A session that holds: `user` and `role` (text), `expires_s` from now, `id` (text).
+    """A valid session: `user` and `role` (text), `expires_s` from now, `id` (text).
 
-    It has no functions: through them a request would keep this module from being forgotten.
+    The class has no functions: a request that refers to them would keep this module from being forgotten.
     """
 
 
@@ -51,9 +51,9 @@ class Sessions:
 
     `store` keeps the key: it has `load(name, default, is_sound)` and `save(name, document)`, as `board.storage`.
     `unix_time()` returns seconds since 1970, or None while the clock is not set; `uptime_s()` seconds since the start,
-    which never go back. `secure`: clients come over TLS only. `kept`: a dict that outlasts this, where it is forgotten
-    and made anew in the same life of the board. `own_name`: the cookie's name has something of the key, which no other
-    board has: browsers do not tell the ports of a host apart, nor the paths of a proxy.
+    which never go back. `secure`: clients use TLS only. `kept`: a dict that outlasts this object if it is forgotten and
+    made again before a restart. `own_name`: the cookie's name contains a part of the key, so that it is unique: for a
+    browser, all ports of a host share their cookies, and so do all paths of a proxy.
     """
 
     def __init__(self, store, unix_time, uptime_s, secure=False, max_age_s=MAX_AGE_S, kept=None, own_name=False):
@@ -67,18 +67,18 @@ class Sessions:
             kept["boot"] = self._boot
         self._key = None
         self._ended = None
-        # RFC 6265bis 4.1.3.2: with this prefix no other host and no page without TLS can plant one.
+        # RFC 6265bis 4.1.3.2: with this prefix no other host and no page without TLS can plant a cookie.
         self._name = self.cookie = "__Host-limpet" if secure else "limpet"
         self._has_own_name = own_name
 
     def begin(self, user, role, bound_to):
-        """Return the value of a Set-Cookie field that begins a session, always a new one.
+        """Return the value of a Set-Cookie field that begins a new session.
 
-        `user` and `role` are text without dots; `bound_to` (bytes) has to be the same when the cookie is read.
+        `user` and `role` are text without dots; `bound_to` (bytes) must be the same when the cookie is read.
         """
         unix_s = self._unix_time()
         if unix_s is not None and unix_s + self._max_age_s <= self._past_s():
-            # The clock has gone back: what was forgotten as over is to stay so, and this is to hold.
+            # The clock has gone back: sessions that were over must stay over, and this one must be valid.
             self._make_key()
         basis, now = (self._boot, self._uptime_s()) if unix_s is None else ("u", unix_s)
         fields = (user, role, basis, str(now), str(now + self._max_age_s), random_hex(_ID_BYTES))
@@ -86,7 +86,7 @@ class Sessions:
         return self._cookie(payload + "." + self._sign(payload, bound_to), self._max_age_s)
 
     def read(self, field, bound_to):
-        """Return the Session that a Cookie field (bytes or None) has, or None."""
+        """Return the valid Session of a Cookie field (bytes or None), or None."""
         if field:
             self._load()
         for value in cookies.get_all(field, self.cookie)[:_MAX_TRIES]:
@@ -96,7 +96,7 @@ class Sessions:
         return None
 
     def end(self, session):
-        """Let a session's cookie be worth nothing from now on; tell whether all had to end. Raises OSError."""
+        """End a session: its cookie becomes invalid. Return whether all sessions had to end. Raises OSError."""
         past_s = self._past_s()
         ended = []
         for other in self._ended:
@@ -111,11 +111,11 @@ class Sessions:
         return False
 
     def end_all(self):
-        """End every session: they are signed with a new key. Raises OSError."""
+        """End all sessions by making a new key. Raises OSError."""
         self._save(os.urandom(_KEY_BYTES), [])
 
     def clear(self):
-        """Return the value of a Set-Cookie field that has the browser forget its cookie."""
+        """Return the value of a Set-Cookie field that makes the browser forget its cookie."""
         self._load()
         return self._cookie("", 0)
 
@@ -123,7 +123,7 @@ class Sessions:
         return cookies.build(self.cookie, value, max_age_s, secure=self._secure, same_site="Strict")
 
     def _read(self, value, bound_to):
-        """Return the Session of a cookie's value (text), or None."""
+        """Return the valid Session of a cookie's value (text), or None."""
         if len(value) > _MAX_BYTES:
             return None
         payload, _, signature = value.rpartition(".")
@@ -132,7 +132,7 @@ class Sessions:
         user, role, basis, issued, expires, id = payload.split(".")
         issued, expires = int(issued), int(expires)
         left_s = self._left_s(basis, expires)
-        # One from the future was made while the clock was wrong.
+        # A session from the future began while the clock was wrong.
         if left_s <= 0 or left_s > expires - issued + _SLACK_S:
             return None
         for other in self._ended:
@@ -147,21 +147,21 @@ class Sessions:
         return session
 
     def _past_s(self):
-        """Return the latest time at which one that was forgotten would have been over, or 0: it is the first's."""
+        """Return the latest expiry time among forgotten sessions, or 0: it is in the first entry."""
         self._load()
         return self._ended[0][2] if self._ended and not self._ended[0][0] else 0
 
     def _left_s(self, basis, expires):
-        """Return the seconds until `expires`, 0 or less where that is over or cannot be known."""
+        """Return the seconds until `expires`, 0 or less if it is over or cannot be known."""
         now = self._unix_time() if basis == "u" else self._uptime_s() if basis == self._boot else None
         return 0 if now is None else expires - now
 
     def _sign(self, payload, bound_to):
         self._load()
-        # No line end is in a payload that was signed: what is bound cannot be moved into it.
+        # A signed payload contains no line end: the bound bytes cannot be moved into it.
         return sign_hex(self._key, payload.encode() + b"\n" + bound_to)
 
-    # -- what is kept
+    # -- storage
 
     def _load(self):
         if self._key is None:
@@ -193,7 +193,7 @@ class Sessions:
 
 
 def _is_sound(document):
-    """Tell whether a document is one of ours."""
+    """Return whether a document from the storage is valid."""
     key = document.get("key")
     ended = document.get("ended")
     if type(key) is not str or len(key) != 2 * _KEY_BYTES or type(ended) is not list:

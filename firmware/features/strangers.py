@@ -1,13 +1,13 @@
-"""Who brings no credentials is refused without what knows credentials: on a board that takes heap others need."""
+"""Refuses requests without credentials, without loading `credentials`: that would take heap which others need."""
 
 from firmware.features.origins import check_write
 from firmware.http.errors import HTTPError
 from firmware.http.origin import is_preflight
 
-# These refuse for themselves: who is to log in is not logged in yet.
+# These endpoints check by themselves: a client that logs in has no session yet.
 OPEN = ("/api/login", "/api/logout")
 
-# The machine's own addresses: its browser may do everything while there is no password.
+# The machine's own addresses: its own browser may do everything while there is no password.
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 BASIC = 'Basic realm="Limpet", charset="UTF-8"'
@@ -15,9 +15,9 @@ BEARER = 'Bearer realm="Limpet"'
 
 
 def refuse(request, prefix=""):
-    """Raise 401, or 403 for a page of another site; but let through what refuses for itself, and preflights.
+    """Raise 401, or 403 for a page of another site; let through preflights, and endpoints that check by themselves.
 
-    For a request that takes a log-in, where there is a password. Below `prefix` there are all paths once more.
+    For a request that needs a log-in, if there is a password. All paths exist a second time below `prefix`.
     """
     path = request.path
     if path in OPEN or path.startswith(prefix) and path[len(prefix) :] in OPEN or is_preflight(request):
@@ -27,17 +27,17 @@ def refuse(request, prefix=""):
 
 
 def tell(request, has_password):
-    """Return the answer of /api/session to a client without credentials; None where `auth` has to look."""
+    """Return the response of /api/session to a client without credentials; None if `auth` must decide."""
     if not has_password and request.client in LOOPBACK:
         return None
     return {"password_set": has_password, "user": None}, 200, {"Cache-Control": "no-store"}
 
 
 def challenge(request):
-    """Return the fields of a 401: how to log in. For JSON and events without Basic: browsers would open a window."""
+    """Return the fields of a 401, which offer ways to log in. JSON and events get no Basic: it opens a window."""
     accept = (request.field(b"accept") or b"").lower()
     is_script = b"event-stream" in accept
-    # Browsers name neither.
+    # Browsers send neither type.
     if b"json" in accept or b"application/*" in accept:
         from firmware.http.accept import prefers_json
 

@@ -1,6 +1,6 @@
-"""Tokens for scripts: named, each with what it may, revocable; stored hashed, shown once.
+"""Tokens for scripts: each has a name and a role and can be revoked. Stored as a hash, shown once.
 
-A token is 160 random bits, which nobody guesses: one round of SHA-256 is enough, and no attempt has to wait.
+A token is 160 random bits and cannot be guessed: one round of SHA-256 is enough, and attempts need no delay.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ from firmware.features import ROLES
 from firmware.features.signing import is_equal, random_hex
 from firmware.http.errors import HTTPError
 
-# Each is compared with what a client sends, and takes some 200 bytes.
+# Each is compared with a client's token, and takes some 200 bytes.
 MAX_TOKENS = 16
 MAX_NAME = 32
 
-# Told by its beginning, in a log or a repository where it should not be.
+# The prefix shows what it is, if it turns up in a log or a repository by mistake.
 _PREFIX = "limpet_"
 _SECRET_BYTES = 20
 
@@ -35,10 +35,9 @@ class Tokens:
         return [{"name": token["name"], "role": token["role"]} for token in self._load()]
 
     def make(self, name, role):
-        """Make a token; return it as text, which is nowhere else.
+        """Make a token; return its text, which is not stored.
 
-        Raises 422 for a name or role that is none, 409 for a name that is taken and where no more fit, and OSError
-        where it cannot be saved.
+        Raises 422 for an invalid name or role, 409 for a used name or too many tokens, OSError if it cannot be saved.
         """
         if not is_name(name):
             raise HTTPError(422, "A name has 1 to %d letters, digits, hyphens and underscores." % MAX_NAME)
@@ -55,7 +54,7 @@ class Tokens:
         return token
 
     def revoke(self, name):
-        """Delete a token. Raises 404 where there is none of this name, OSError where it cannot be saved."""
+        """Delete a token. Raises 404 for an unknown name, OSError if the change cannot be saved."""
         at = self._find(name)
         if at < 0:
             raise HTTPError(404, "There is no token of this name.")
@@ -66,7 +65,7 @@ class Tokens:
         """Return the record ({"name", "role", ...}) of a token (bytes), or None."""
         found = None
         digest = hexlify(_hash(token))
-        # All of them: how long it takes is not to tell which one was close.
+        # All are compared: the time must not reveal which one was close.
         for record in self._load():
             if is_equal(digest, record["hash"].encode()):
                 found = record
@@ -89,7 +88,7 @@ class Tokens:
 
 
 def is_name(name):
-    """Tell whether this is text that names a token or user: plain enough for a path, a cookie and a log."""
+    """Return whether this is a valid name of a token or user: safe in a path, a cookie and a log."""
     if type(name) is not str or not 0 < len(name) <= MAX_NAME:
         return False
     for letter in name:
