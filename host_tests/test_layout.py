@@ -97,7 +97,7 @@ def test_nothing_is_imported_that_boards_lack(path):
     for module in imports_of(path):
         if module.split(".")[0] == "firmware" or module in TRIED.get(path.name, ()):
             continue
-        assert module in LIBRARY | {"asyncio", "errno", "gc", "sys", "time"}, f"{name_of(path)} imports {module}"
+        assert module in LIBRARY | {"asyncio", "errno", "gc", "io", "sys", "time"}, f"{name_of(path)} imports {module}"
 
 
 @every_file

@@ -84,6 +84,8 @@ if MICROPYTHON:
     from json import dump
     from sys import print_exception  # noqa: F401 - for the others to import
 
+    from firmware.server.pieces import dump_in_place
+
     ticks_ms = time.ticks_ms
     sleep_ms = asyncio.sleep_ms
     run = asyncio.run
@@ -297,10 +299,8 @@ if MICROPYTHON:
         try:
             dump(value, text)
         except MemoryError:
-            # It has to grow, in one piece.
-            server.make_room()
-            text.seek(0)
-            dump(value, text)
+            # It would have to grow, in one piece.
+            return dump_in_place(value, server)
         return text.tell()
 
     def take_json(text, view):

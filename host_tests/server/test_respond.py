@@ -276,6 +276,36 @@ def test_json_that_finds_no_room_has_some_made():
     assert interpreter_named("i386").run("-c", SCARCE).stdout.split() == ["109", "1", "True"]
 
 
+IN_PLACE = """
+from firmware.server import pieces, transport
+
+class Server:
+    out = bytearray(2880)
+    out_view = memoryview(out)
+    made = 0
+
+    def make_room(self):
+        self.made += 1
+
+server = Server()
+for count in (1, 100, 2552, 2553):
+    server.text = text = transport.new_text(8)
+    size = pieces.dump_in_place({"a": "x" * count}, server)
+    view = server.out_view[10 : 10 + size]
+    if size <= 2560:
+        transport.take_json(server.text, view)
+    right = bytes(view) == b'{"a": "' + b"x" * count + b'"}'
+    print(size, server.made, right, server.text is text)
+"""
+
+
+def test_json_that_finds_no_room_is_made_where_it_is_sent_from():
+    """In no piece of its own; what is too long even so has room made."""
+    lines = interpreter_named("i386").run("-c", IN_PLACE).stdout.splitlines()
+    assert lines[:2] == ["10 0 True True", "109 0 True True"]
+    assert [line.split()[:2] for line in lines[2:]] == [["2561", "1"], ["2562", "2"]]
+
+
 TOO_LONG = """
 import gc
 from firmware import App
