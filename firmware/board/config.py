@@ -80,7 +80,7 @@ def _read(document, current, schema, is_lax=False):
     wrong = {}
     read = schema.read(document, current, wrong, is_lax)
     if wrong:
-        raise schema.refusal(schema.SCHEMA, document, wrong)
+        raise schema.validator.refusal(schema.SCHEMA, document, wrong)
     return read
 
 

@@ -3,7 +3,6 @@
 import sys
 
 from firmware.http import validator
-from firmware.http.validator import REQUIRED, check_type, refusal  # noqa: F401 - the last for settings
 
 # More would make a round through them longer than anybody waits; each costs some 200 bytes of heap.
 _MAX_NETWORKS = 8
@@ -115,7 +114,7 @@ def _with_known_pins(value):
     kept = []
     for pin in gpio[:_MAX_PINS]:
         wrong = {}
-        validator.read(_PIN, pin, wrong, "", None)
+        validator.read(SCHEMA["pins"]["gpio"][0][0], pin, wrong, "", None)
         if wrong or pin["number"] in [other["number"] for other in kept]:
             print("limpet: a pin of the settings is left out: %s" % (wrong or pin))
         elif pin["number"] != pins.get("led"):
@@ -156,7 +155,7 @@ def _number(text):
     number = 0
     for word in words:
         # Not "01", which some read as octal.
-        if not 0 < len(word) < 4 or not _is_of(word, _DIGITS) or word[0] == "0" < word or int(word) > 255:
+        if not 0 < len(word) < 4 or word.strip(_DIGITS) or word[0] == "0" < word or int(word) > 255:
             return None
         number = number << 8 | int(word)
     return number if len(words) == 4 else None
@@ -165,20 +164,13 @@ def _number(text):
 # -- kinds: each returns what is wrong, or None
 
 
-def _is_of(text, letters):
-    for letter in text:
-        if letter not in letters:
-            return False
-    return True
-
-
 def _is_label(text):
     """Tell whether a text is a label of a host name (RFC 1123 2.1)."""
-    return 0 < len(text) < 64 and _is_of(text, _NAME_LETTERS) and text[0] != "-" != text[-1]
+    return 0 < len(text) < 64 and not text.strip(_NAME_LETTERS) and text[0] != "-" != text[-1]
 
 
 def _check_after(value, low, high):
-    return None if value is None else check_type(int, value, low, high)
+    return None if value is None else validator.check_type(int, value, low, high)
 
 
 def _check_off(value, low, high):
@@ -226,7 +218,7 @@ def _check_origin(value):
     if type(value) is str and value.startswith("http") and value == value.lower():
         scheme, _, authority = value.partition("://")
         host, colon, port = authority.partition(":")
-        is_port = 0 < len(port) < 6 and _is_of(port, _DIGITS) and port[0] != "0" and int(port) < 65536
+        is_port = 0 < len(port) < 6 and not port.strip(_DIGITS) and port[0] != "0" and int(port) < 65536
         usual = {"http": "80", "https": "443"}.get(scheme)
         if usual and not _check_server(host) and (is_port and port != usual if colon else True):
             return None
@@ -248,7 +240,7 @@ def check_key(value):
                 break
         else:
             return None
-    if type(value) is str and len(value) == 64 and _is_of(value, "abcdefABCDEF" + _DIGITS):
+    if type(value) is str and len(value) == 64 and not value.strip("abcdefABCDEF" + _DIGITS):
         return None
     return "A Wi-Fi password has 8 to 63 ASCII characters, or 64 hex digits; an open network has none."
 
@@ -259,9 +251,10 @@ def _check_hash(value):
     if (
         len(words) != 4
         or words[0] != "pbkdf2-sha256"
-        or not (0 < len(words[1]) < 6 and _is_of(words[1], _DIGITS))
+        or not 0 < len(words[1]) < 6
+        or words[1].strip(_DIGITS)
         or not (words[2] and len(words[2]) % 2 == 0 and len(words[3]) == 64)
-        or not _is_of(words[2] + words[3], "abcdefABCDEF" + _DIGITS)
+        or (words[2] + words[3]).strip("abcdefABCDEF" + _DIGITS)
     ):
         return "Must be a salted hash, pbkdf2-sha256$ITERATIONS$SALT$HASH."
 
@@ -285,34 +278,29 @@ def _check_unseen(value):
 
 _SECRETS = (check_key, _check_hash, _check_own_secret, _check_unseen)
 
-_NETWORK = {
-    "ssid": (check_ssid, REQUIRED),
-    "password": (check_key, None),
-    "address": (
-        {
-            "ip": (_check_ipv4, REQUIRED),
-            "mask": (_check_ipv4, "255.255.255.0"),
-            "gateway": (_check_ipv4, REQUIRED),
-            "dns": (_check_ipv4, REQUIRED),
-        },
-        None,
-    ),
-}
-
-# A pin that others may read, and set where it is no input.
-_PIN = {
-    "number": (int, REQUIRED, 0, 54),
-    "name": (_check_name, REQUIRED),
-    "mode": (_check_choice, REQUIRED, "input", "input_pull_up", "output", "pwm"),
-    # Servos take 50, lamps 1000, silent fans 25000. Some chips cannot do less than 5.
-    "frequency_hz": (int, 1000, 10, 100000),
-    # A low level is on.
-    "inverted": (bool, False),
-}
-
 SCHEMA = {
     "hostname": (_check_hostname, "limpet"),
-    "networks": ([_NETWORK], [], _MAX_NETWORKS, "ssid", "This network is in the list already."),
+    "networks": (
+        [
+            {
+                "ssid": (check_ssid, validator.REQUIRED),
+                "password": (check_key, None),
+                "address": (
+                    {
+                        "ip": (_check_ipv4, validator.REQUIRED),
+                        "mask": (_check_ipv4, "255.255.255.0"),
+                        "gateway": (_check_ipv4, validator.REQUIRED),
+                        "dns": (_check_ipv4, validator.REQUIRED),
+                    },
+                    None,
+                ),
+            }
+        ],
+        [],
+        _MAX_NETWORKS,
+        "ssid",
+        "This network is in the list already.",
+    ),
     # `after_s` without any network it opens; null: never.
     "access_point": {
         "ssid": (check_ssid, None),
@@ -354,7 +342,24 @@ SCHEMA = {
     "pins": {
         "led": (int, None, 0, 54),
         "led_inverted": (bool, False),
-        "gpio": ([_PIN], [], _MAX_PINS, "number", "This pin is in the list already."),
+        # Pins that others may read, and set where they are no inputs.
+        "gpio": (
+            [
+                {
+                    "number": (int, validator.REQUIRED, 0, 54),
+                    "name": (_check_name, validator.REQUIRED),
+                    "mode": (_check_choice, validator.REQUIRED, "input", "input_pull_up", "output", "pwm"),
+                    # Servos take 50, lamps 1000, silent fans 25000. Some chips cannot do less than 5.
+                    "frequency_hz": (int, 1000, 10, 100000),
+                    # A low level is on.
+                    "inverted": (bool, False),
+                }
+            ],
+            [],
+            _MAX_PINS,
+            "number",
+            "This pin is in the list already.",
+        ),
     },
     # Sooner, and a router that starts anew would have every board reset.
     "wifi": {"reset_after_s": (_check_off, 0, 300, 604800)},

@@ -1,13 +1,16 @@
 """firmware/board/settings.py and schema.py: what is valid, what is kept, what a broken file or a power cut does."""
 
 import json
+import subprocess
 
 import pytest
 
 from firmware.board import settings
 from firmware.server import opening
 from firmware.server.limits import Limits
+from host_tests.conftest import interpreter_named
 from host_tests.vectors import settings as vectors
+from tools import ROOT, mpy
 
 schema = settings._schema()
 
@@ -30,6 +33,19 @@ FULL = {
 }
 LOST = "pbkdf2-sha256$1$00$" + "0" * 64
 SECRETS = ("password1", "password2", "password3", HASH)
+
+
+# py/map.c: a dict of more than 29 grows to 37, of 8 bytes each on a board, in one piece: more than 256 bytes.
+MOST_NAMES = 29
+
+
+def test_table_finds_room_in_a_heap_in_pieces(tmp_path):
+    mpy.compile_tree(ROOT / "firmware", tmp_path / "firmware", "x86", is_bundled=True)
+    command = interpreter_named("i386").command
+    code = f"import sys; sys.path[:] = [{str(tmp_path)!r}, '.frozen']\n"
+    code += "from firmware.board import settings, schema; print(len(schema.__dict__))"
+    told = subprocess.run([*command, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert told.stdout.strip().isdigit() and int(told.stdout) <= MOST_NAMES, told
 
 
 def test_every_limit_of_the_server_is_a_setting():
