@@ -205,8 +205,11 @@ def put_start(server, kind, lines):
 
 def make_start(server, kind):
     """Return how the heads of a kind begin; b"" if its status has no body. Raises ValueError for an invalid status."""
-    status, type = (kind - _HTML, HTML) if kind & _HTML else (kind & ~_FIXED, JSON)
-    head = status_line(status), server.common, type, server.fixed[0] if kind & _FIXED else b""
+    is_fixed = server.fixed is not None
+    # No bit tells the kind of an invalid status below 0.
+    type = HTML if kind > _HTML // 2 and not is_fixed else JSON
+    status = kind - (_FIXED if is_fixed else _HTML if type is HTML else 0)
+    head = status_line(status), server.common, type, server.fixed[0] if is_fixed else b""
     head = b"" if status in NO_BODY else b"%s%sContent-Type: %s\r\n%s" % head
     if len(server.heads) >= _MAX_HEADS:
         server.heads.clear()

@@ -112,6 +112,13 @@ def test_status_that_is_none_is_told_with_what_is_allowed(interpreter, line, wro
     assert told in said and "GET b'/x'" in said and said.endswith("\n500\n"), said
 
 
+@pytest.mark.parametrize("line", ["return {}, -200", "return 'a', -200"])
+def test_status_that_is_none_is_told_as_it_is_under_fixed_lines(interpreter, line):
+    protect = "from firmware.features import security_headers\nsecurity_headers.protect(app)\n"
+    said = interpreter.run("-c", START + protect + ASK % line).stdout
+    assert "not a status: -200; " in said and said.endswith("\n500\n"), said
+
+
 def test_one_method_may_be_a_text(interpreter):
     code = ASK.replace("app.get", "app.route").replace('"/x")(', '"/x", "POST")(').replace(".get(", ".post(")
     assert interpreter.run("-c", START + code % "return 1, 2, 3, 4, 5").stdout.endswith("\n500\n")
