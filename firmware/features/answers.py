@@ -1,4 +1,4 @@
-"""What handlers answer with besides values: a redirect, a file, a page with values in it. Loaded by its first use.
+"""Responses for handlers: a redirect, a file, a page with values in it. Loaded by its first use.
 
 All of it is imported from the package:
 
@@ -17,15 +17,15 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _KIND = 0xF000
 _FILE = 0x8000
 
-# Of a page that is sent line by line: few writes, and no large block of memory.
+# Bytes of a page that are sent at once: few writes, and no large block of memory.
 _PIECE_CHARACTERS = 512
 
 
 def redirect(location, status=302):
     """Return a Response that sends the client to `location`, a path or an address. RFC 9110 15.4.
 
-    303 has it come with GET, 307 and 308 with what it came with; 301 and 308 are for ever. Raises ValueError for a
-    status that is none of these. What is not ASCII, or a space, is percent-encoded; the rest is left as it is.
+    303 makes it use GET, 307 and 308 the same method; 301 and 308 are permanent. Raises ValueError for another status.
+    Spaces and characters that are not ASCII are percent-encoded; the rest is left as it is.
     """
     if status not in _REDIRECTS:
         raise ValueError("not a redirect: %r" % (status,))
@@ -36,8 +36,8 @@ def redirect(location, status=302):
 def send_file(path, content_type=None, max_age_s=0, download_as=None):
     """Return a Response with the file at `path`, which is streamed. Raises 404 for none, and for a path with "..".
 
-    `content_type`: by the name's end, unless told; `max_age_s`: how long clients keep it without asking; `download_as`:
-    the name under which browsers save it (RFC 6266). A whole folder is better served by `app.static`, which knows
+    `content_type`: by default from the name's extension; `max_age_s`: how long clients keep it without asking;
+    `download_as`: the name under which browsers save it (RFC 6266). For a whole folder `app.static` is better: it has
     ranges, ETags and compressed copies.
     """
     file = None
@@ -63,10 +63,10 @@ def send_file(path, content_type=None, max_age_s=0, download_as=None):
 
 
 def render(template, **values):
-    """Return the text of `template` with `values` in place of `{{name}}`, escaped as HTML means it.
+    """Return the text of `template` with `values` in place of `{{name}}`, escaped for HTML.
 
-    `{{{name}}}` is for what is HTML already. None is nothing. Raises ValueError for a name that has no value, and for
-    braces that are not closed.
+    `{{{name}}}` inserts a value that is HTML already. None inserts nothing. Raises ValueError for a name without a
+    value, and for braces that are not closed.
     """
     made = []
     at = 0
@@ -88,12 +88,12 @@ def render(template, **values):
 
 
 def render_file(path, **values):
-    """Return a Response with what `render` makes of a file (UTF-8), line by line: no page has to fit into memory.
+    """Return a Response with the result of `render` for a file (UTF-8), line by line: it need not fit into memory.
 
-    A name and its braces have to be on one line. Raises (as it is sent) OSError for no file, and what `render` does.
+    A name and its braces must be on one line. Raises, while it is sent, OSError for a missing file, and as `render`.
     """
     response = Response(_lines(path, values), 200, None, HTML)
-    # It ends as soon as it is read: it takes no place of a live connection.
+    # It ends as soon as it is read, so it takes no place of a live connection.
     response.is_brief = True
     return response
 

@@ -1,17 +1,17 @@
-"""Idempotency-Key: a POST that is sent again, because its answer got lost, is done once.
+"""Idempotency-Key: a POST that is sent again, because its response was lost, is executed once.
 
     @app.post("/users")
     @idempotent
     def create(request): ...
 
-What the handler answered first to a key is what every repetition gets (draft-ietf-httpapi-idempotency-key-header-07).
-The key is a string as structured fields have it, `Idempotency-Key: "8e03978e-40d5"`; without one nothing changes. 400:
-it is no such string. 422: it came with another request before. 409: that one is still running.
+Each repetition of a key gets the first response to it (draft-ietf-httpapi-idempotency-key-header-07). The key is a
+string of structured fields, `Idempotency-Key: "8e03978e-40d5"`; requests without one are unchanged. 400: the key is not
+such a string. 422: it was used for another request. 409: that request is still running.
 
-A key is its user's (`request.user`, so what sets it stands above), or else its address's. It is kept, in RAM, for
-KEEP_S, unless so many others come that the oldest have to go. Not kept are errors of the server and what another try
-may change: then the request runs again, as one does whose handler was cancelled because its client had gone. For
-handlers that have `request.body`; a body that is read as a stream is not compared.
+A key belongs to its user (`request.user`, so the guard that sets it must come first), else to its address. It is kept
+in RAM for KEEP_S, unless newer keys need its room. Server errors and results that another try may change are not kept:
+the request then runs again. So does one whose handler was cancelled because its client had gone. For handlers that use
+`request.body`; a body that is read as a stream is not compared.
 """
 
 from hashlib import sha256
@@ -21,20 +21,20 @@ from firmware.http.response import Response, to_response
 from firmware.server import transport
 from firmware.server.limits import SWEEP_MS
 
-# Longer than anybody waits before the next try.
+# Longer than any client waits before the next try.
 KEEP_S = 600
 _KEEP_SWEEPS = KEEP_S * 1000 // SWEEP_MS
 
-# A page's retries, several times over, and what their answers may take in all.
+# Keys: several times the retries of a page. And the bytes that their responses may take in all.
 MAX_KEYS = 16
 MAX_BYTES = 4096
-# One answer: a record and its Location. A longer one is not kept; that its request was done is.
+# Bytes of one response: a record and its Location. A longer one is not kept, only that the request was executed.
 MAX_ANSWER_BYTES = 1024
 
-# As much as a known service takes; most send a UUID of 36.
+# The limit of a known service; most clients send a UUID of 36 characters.
 MAX_KEY_BYTES = 255
 
-# What may be different next time although the request is the same: who asks, what else runs, how much is asked.
+# Statuses that may differ next time for the same request: credentials, other requests, rate limits.
 _PASSING = (401, 403, 408, 409, 425, 429)
 
 _TOO_LONG = "This was done already. What was answered is too long to be kept."
@@ -42,7 +42,7 @@ _TOO_LONG = "This was done already. What was answered is too long to be kept."
 
 def parse_key(raw):
     """Return the key in a field's value (bytes), a structured field's String (RFC 8941 3.3.3). Raises 400."""
-    # A backslash stands only before itself or a quote.
+    # A backslash is only allowed before itself or a quote.
     plain = raw[1:-1].replace(b"\\\\", b"").replace(b'\\"', b"")
     if not (
         2 < len(raw) <= MAX_KEY_BYTES + 2
@@ -58,7 +58,7 @@ def parse_key(raw):
 
 
 class _Entry:
-    """A key that was used: `answer` is None while its request runs, False where it is too long to be kept."""
+    """A used key: `answer` is None while its request runs, False if it is too long to be kept."""
 
     answer = None
     size = 0
@@ -70,20 +70,20 @@ class _Entry:
         self.request = request  # while it runs
 
     def is_over(self, clock):
-        """Tell whether it is too old, or its request ended without a word: a task that never came to its first step."""
+        """Return whether it is too old, or its request ended silently: its task never reached its first step."""
         if self.answer is None:
             return self.request.slot is None
         return self.until <= clock
 
 
 class Store:
-    """What was answered to which key, the oldest first."""
+    """The kept responses by key, the oldest first."""
 
     def __init__(self):
         self._entries = []
 
     def begin(self, key, fingerprint, clock, request):
-        """Return (entry, whether its request is to be run now). Raises 422 and 409."""
+        """Return (entry, whether to run its request now). Raises 422 and 409."""
         self._entries = [entry for entry in self._entries if not entry.is_over(clock)]
         for entry in self._entries:
             if entry.key == key:
@@ -100,7 +100,7 @@ class Store:
         return entry, True
 
     def keep(self, entry, answer, size):
-        """Keep an answer, anything, of so many bytes."""
+        """Keep a response of so many bytes."""
         entry.request = None
         if size > MAX_ANSWER_BYTES:
             entry.answer = False
@@ -110,16 +110,16 @@ class Store:
             self._make_room()
 
     def forget(self, entry):
-        """The request came to nothing: its key may be used again."""
+        """Drop an entry whose request failed: its key may be used again."""
         if entry in self._entries:
             self._entries.remove(entry)
 
     def count(self):
-        """Return how many keys are held, and the bytes of their answers."""
+        """Return the number of kept keys, and the bytes of their responses."""
         return len(self._entries), sum(entry.size for entry in self._entries)
 
     def _make_room(self):
-        """Drop the oldest, but for those that run: of these there are no more than connections."""
+        """Drop the oldest, except running ones: there are never more of these than connections."""
         entries = self._entries
         size = sum(entry.size for entry in entries)
         at = 0
@@ -160,20 +160,20 @@ async def _await(entry, pending):
     try:
         return _keep(entry, await transport.settled(pending))
     except BaseException as error:
-        # One that is cancelled, too: its client has gone.
+        # Also for a cancelled request: its client has gone.
         _keep_error(entry, error)
         raise
 
 
 def _key(request, key):
-    """Return what a key is known by: a hash of it and of whose it is."""
+    """Return the identity of a key: a hash of it and of its owner."""
     user = getattr(request, "user", None)
     owner = "address " + request.client if user is None else "user %s" % (getattr(user, "name", user),)
     return sha256(b"%d %s %s" % (len(owner), owner.encode(), key)).digest()
 
 
 def _fingerprint(request):
-    """Return a hash of what has to be the same in a repetition."""
+    """Return a hash of everything that must be the same in a repetition."""
     kind = request.field(b"content-type") or b""
     digest = sha256(b"%s %s?%s\n%s\n" % (request.method.encode(), request.target, request.query, kind))
     digest.update(request.body)
@@ -181,7 +181,7 @@ def _fingerprint(request):
 
 
 def _keep(entry, result):
-    """Return the response that a handler's result is, once it is kept."""
+    """Keep the Response of a handler's result, and return it."""
     response = to_response(result)
     if response.status >= 500 or response.status in _PASSING:
         _store.forget(entry)
@@ -194,7 +194,7 @@ def _keep(entry, result):
 
 def _keep_error(entry, error):
     if isinstance(error, HTTPError) and error.status < 500 and error.status not in _PASSING:
-        # Not the error itself: on CPython it holds its frames, and they the request.
+        # Not the error itself: on CPython it refers to its frames, and these to the request.
         size = len(error.detail) + _size(error.headers) + _size(error.fields)
         _store.keep(entry, (HTTPError, error.status, error.detail, error.headers, error.fields), size)
     else:

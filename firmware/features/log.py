@@ -8,32 +8,32 @@
     def lines(request):
         return log.poll(request)
 
-`poll` answers `?since=N&wait=S` with the lines behind number N, as JSON, one a line; `events` sends each as it comes.
-The oldest lines go when there is no room, and who asks too late is told how many were lost. A line is one line,
-whatever is put in it, and a request's has no secrets. This file writes; `logfeed` reads, and `logline` describes
-requests: both are loaded by who needs them.
+`poll` answers `?since=N&wait=S` with the lines after number N as JSON, one a line; `events` sends each new line at
+once. The oldest lines are dropped when there is no room; a client that comes too late is told how many were lost. A
+line is one line, whatever text it contains, and a request's line has no secrets. This file writes; `logfeed` reads, and
+`logline` describes requests: both are loaded on demand.
 """
 
 from array import array
 
 from firmware.http.native import const, micropython, ptr8, ptr32
 
-# Some 40 requests: what happened before something went wrong. There may be 65535.
+# Bytes: some 40 requests, to see what happened before a fault. At most 65535.
 RING_BYTES = const(2560)
-# Of those, what each line has before it: its length in two, its level, and its seconds in four.
+# Of these, before each line: its length in two bytes, its level in one, its seconds in four.
 HEAD_BYTES = const(7)
-# A request's line with a long path, an address and an id. A longer line is cut.
+# Enough for a request with a long path, an address and an id. A longer line is cut.
 MAX_LINE_BYTES = const(288)
 
 LEVELS = ("debug", "info", "warning", "error")
 DEBUG, INFO, WARNING, ERROR = range(4)
 
-# What is no control but hides other text, or turns it round.
+# Characters that hide other text or reverse it, although they are not control characters.
 _HIDING = ((0x80, 0x9F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF))
 
 
 class Log:
-    """A ring of `size` bytes; its lines are told with `uptime_s()`, a whole number. What is below `level` is not kept.
+    """A ring of `size` bytes. Each line has the time `uptime_s()`, a whole number. Lines below `level` are dropped.
 
     `mirror`: print every line, too. `last`: the number of the newest line. `ring` and `state`: see `put`.
     """
@@ -41,37 +41,37 @@ class Log:
     def __init__(self, uptime_s, size=RING_BYTES, level=INFO, mirror=False):
         self.last = 0
         self.level = level
-        self.watchers = []  # connections that each line wakes
+        self.watchers = []  # the connections that a new line wakes
         self.ring = bytearray(size)
-        # Where the oldest line begins, bytes in use, bytes in all, and the oldest line's number.
+        # Start of the oldest line, bytes in use, bytes in all, number of the oldest line.
         self.state = array("I", (0, 0, size, 1))
         self._uptime_s = uptime_s
         self._mirror = mirror
 
     def debug(self, text):
-        """Write a line for who looks for a mistake."""
+        """Write a line that helps to find a mistake."""
         self.write(DEBUG, text)
 
     def info(self, text):
-        """Write a line about what is as it should be."""
+        """Write a line about normal operation."""
         self.write(INFO, text)
 
     def warning(self, text):
-        """Write a line about what somebody should look at."""
+        """Write a line about something to look at."""
         self.write(WARNING, text)
 
     def error(self, text):
-        """Write a line about what went wrong."""
+        """Write a line about a fault."""
         self.write(ERROR, text)
 
     def write(self, level, text):
-        """Write a line, text or bytes, of a level."""
+        """Write a line, text or bytes, with a level."""
         if level >= self.level:
             line = escape(text)
             self.keep(level, line, len(line))
 
     def keep(self, level, line, size):
-        """Write a line, the first `size` bytes of `line`, that is one as it is."""
+        """Write the first `size` bytes of `line`, which must not need escaping."""
         if self._mirror:
             _print(level, bytes(line[:size]))
         if size + HEAD_BYTES <= self.state[2]:
@@ -87,7 +87,7 @@ class Log:
     def attach(self, app):
         """Write a line for every request of `app`: method, path, status, bytes, milliseconds, address, id.
 
-        And for every error that the server tells on the console.
+        Also write a line for each error that the server prints on the console.
         """
         from firmware.features.logline import attach
 
@@ -95,9 +95,9 @@ class Log:
         attach(self, app)
 
     def poll(self, request, answer=None):
-        """Return what a handler answers with: the lines behind `?since=N`, once there are any (see `Feed.poll`).
+        """Return a handler's result: the lines after `?since=N`, once there are any (see `Feed.poll`).
 
-        A line {"lost": count} comes first, or in between, where that many are not held any more.
+        A line {"lost": count} comes first, or in between, if that many lines are not kept any more.
         """
         from firmware.features.logfeed import Lines
 
@@ -111,7 +111,7 @@ class Log:
 
 
 def escape(text):
-    """Return text or bytes as one line of UTF-8 of at most MAX_LINE_BYTES: controls and the like as `\\xNN`."""
+    """Return text or bytes as one line of UTF-8 of at most MAX_LINE_BYTES, with control characters as `\\xNN`."""
     raw = text if type(text) is bytes else _encode(text)
     if not is_plain(raw, len(raw)):
         raw = _escape(raw)
@@ -120,7 +120,7 @@ def escape(text):
 
 @micropython.viper
 def is_plain(b: ptr8, end: int) -> int:
-    """Tell whether the first `end` bytes are printable ASCII, which most lines are."""
+    """Return whether the first `end` bytes are printable ASCII, as in most lines."""
     i = 0
     while i < end:
         c = b[i]
@@ -132,10 +132,10 @@ def is_plain(b: ptr8, end: int) -> int:
 
 @micropython.viper
 def put(ring: ptr8, state: ptr32, level: int, second: int, line: ptr8, length: int):
-    """Write a line into a ring, behind the others, in place of the oldest; there has to be room for one.
+    """Append a line to a ring, and drop the oldest ones to make room; it must fit into the ring.
 
-    `state`: where the oldest begins, bytes in use, bytes in all, and the oldest's number. Before a line stand its
-    length in two bytes, its level, and four of seconds.
+    `state`: start of the oldest line, bytes in use, bytes in all, number of the oldest line. Each line has a head: its
+    length in two bytes, its level in one, its seconds in four.
     """
     at = state[0]
     used = state[1]
@@ -174,7 +174,7 @@ def put(ring: ptr8, state: ptr32, level: int, second: int, line: ptr8, length: i
 
 
 def _encode(text):
-    # No more of it than a cut will show to be too long.
+    # Only as much as is needed to see that it is too long.
     text = str(text)[: 2 * MAX_LINE_BYTES]
     try:
         return text.encode()
@@ -185,7 +185,7 @@ def _encode(text):
 def cut(raw, size):
     """Return the first whole characters of UTF-8, `size` bytes at most; of other bytes, nearly as many."""
     if len(raw) > size:
-        # A character has three such bytes at most.
+        # A character has at most three continuation bytes.
         for _ in range(3):
             if raw[size] >> 6 == 2:
                 size -= 1
@@ -211,4 +211,4 @@ def _print(level, line):
     try:
         print("limpet: %s: %s" % (LEVELS[level], line.decode()))
     except Exception:
-        pass  # a console that cannot write it
+        pass  # the console cannot write these characters

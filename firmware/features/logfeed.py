@@ -1,15 +1,15 @@
-"""The lines of a `log.Log` as those who follow it get them: a `Feed` whose ring is the log's bytes."""
+"""The lines of a `log.Log` for its followers: a `Feed` whose ring is the log's bytes."""
 
 from firmware.features.feed import Feed
 from firmware.features.log import HEAD_BYTES, LEVELS
 from firmware.http.response import Response, encode_json
 
-# A batch of lines that is sent as one chunk: small, for a heap in pieces.
+# Bytes of lines that are sent as one chunk: small, for a fragmented heap.
 _BATCH_BYTES = 128
 
 
 class Lines(Feed):
-    """What is held of a log."""
+    """The kept lines of a log."""
 
     def __init__(self, log):
         self._log = log
@@ -24,21 +24,21 @@ class Lines(Feed):
 
     @property
     def first(self):
-        """The number of the oldest line that is held."""
+        """The number of the oldest kept line."""
         return self._log.state[3]
 
     def value(self, number):
-        """Return the line of a number that is held, {"number", "uptime_s", "level", "text"}."""
+        """Return the kept line with a number, {"number", "uptime_s", "level", "text"}."""
         return self._parse(number, self._find(number))
 
     def event(self, number):
-        """Lines are events without a name."""
+        """Return None: lines are events without a name."""
 
-    # Their numbers alone: each line is made when its turn comes.
+    # Only their numbers: each line is made when its turn comes.
     newer = Feed._numbers
 
     def poll(self, request, answer=None):
-        """Return what a handler answers with (see `Log.poll`)."""
+        """Return a handler's result (see `Log.poll`)."""
         request.is_quiet = True
         since = request.args.get("since", 0, int)
         return super().poll(request, answer or (lambda newer: self.answer_since(since)))
@@ -49,7 +49,7 @@ class Lines(Feed):
         return super().events(request)
 
     def answer_since(self, since):
-        """Return the Response that has the lines newer than the number `since`."""
+        """Return a Response with the lines after number `since`."""
         if since > self.last:
             since = 0
         response = Response(self._lines(since, self.last), 200, {"Cache-Control": "no-store"}, "application/jsonl")
@@ -63,7 +63,7 @@ class Lines(Feed):
         batch = ""
         while number <= last:
             if number < self.first:
-                # Perhaps only since the last chunk was taken.
+                # They may have been dropped since the last chunk was taken.
                 batch += '{"lost": %d}\n' % (self.first - number)
                 number = self.first
                 at = None

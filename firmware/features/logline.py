@@ -1,7 +1,7 @@
-"""What a request's line in the log is made of: a request without its secrets.
+"""Makes the line of a request in the log, without the request's secrets.
 
-Fields are never written, so neither are Authorization and cookies; of a query, no value whose name looks like a
-secret's.
+Header fields are never written, so Authorization and cookies are not. In a query, the value of each parameter whose
+name looks like a secret's is left out.
 """
 
 from firmware.features.log import ERROR, INFO, cut, escape, is_plain
@@ -30,13 +30,13 @@ _len = len
 def attach(log, app):
     """Write a line to a log for every request of `app`.
 
-    It is: method, path, status, bytes ("lost" where the client has gone), milliseconds, address, id; "-" stands for
-    what is not known.
+    The line has method, path, status, bytes ("lost" if the client has gone), milliseconds, address, id; "-" stands for
+    an unknown one.
     """
 
     def note(request, response):
         level = ERROR if response.status >= 500 else INFO
-        # Who follows the log would otherwise follow himself.
+        # Else a client that follows the log would see its own requests.
         if level >= log.level and (response.status >= 400 or request is None or not request.is_quiet):
             _write(log, level, request, response)
 
@@ -62,10 +62,10 @@ def _write(log, level, request, response):
 
 @micropython.viper
 def compose(request, response) -> int:
-    """Put the line of a usual request into the server's buffer, where the answer is no more needed; return its end.
+    """Put the line of a usual request into the server's buffer, which is free again; return its end.
 
-    Or 0: the path is long or has a query, the method is unknown, the target has no slash in front. What is left is as
-    the scan has let it pass, with nothing in it to escape.
+    Return 0 if the path is long or has a query, the method is unknown, or the target does not begin with a slash. The
+    bytes of all other requests were checked by the scan: nothing must be escaped.
     """
     slot = request.slot
     out = ptr8(slot.server.out)

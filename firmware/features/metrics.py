@@ -1,9 +1,9 @@
-"""GET /metrics: how the server is doing, in the OpenMetrics 1.0 text format that Prometheus reads.
+"""GET /metrics: the server's state in the OpenMetrics 1.0 text format, for Prometheus.
 
     metrics.attach(app, heap=board.heap, idf_heap=board.idf_heap, uptime_s=board.uptime_s, rssi_dbm=wifi.rssi_dbm)
 
-What the board knows comes in as functions; what one cannot tell (it returns None, or raises) is left out. The text is
-made while it is sent, a part at a time. `app` is the application that is served.
+The board's values come from functions; if one returns None or raises, its value is left out. The text is made while it
+is sent, one part at a time. `app` is the served application.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from firmware.server import transport
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-# Different statuses that are counted; all others are counted together.
+# Statuses that are counted separately; all others are counted together.
 MAX_STATUSES = 24
 _OTHER = 0
 
-# The loop's lag is measured this often: a wait that somebody notices does not fall between two.
+# Milliseconds between measurements of the loop's lag: short enough to see each noticeable wait.
 _LAG_MS = 500
-# The greatest lag is that of one to two minutes, so that no scrape misses it.
+# The greatest lag of one to two minutes is told, so that no scrape misses it.
 _WINDOW = 120
 
-# What is sent as one chunk: small, for a heap in pieces.
+# Bytes that are sent as one chunk: small, for a fragmented heap.
 _CHUNK_BYTES = 128
 
 # The server's own counters.
@@ -37,7 +37,7 @@ _COUNTERS = (
 
 
 def attach(app, path="/metrics", **sources):
-    """Count what `app` answers, and add the route; return the Metrics. `sources`: see `tell`."""
+    """Count the responses of `app`, and add the route; return the Metrics. `sources`: see `tell`."""
     metrics = tell(app, **sources)
     metrics.is_counting = True
     app.before(metrics.begin)
@@ -47,7 +47,7 @@ def attach(app, path="/metrics", **sources):
 
 
 def tell(app, heap=None, idf_heap=None, uptime_s=None, rssi_dbm=None, temperature_c=None, sensors=None):
-    """Return the Metrics of what is known anyway, without responses and the loop's lag.
+    """Return Metrics of the values that are known anyway, without responses and the loop's lag.
 
     `heap` and `idf_heap` return {"free", "used" or "largest": bytes or None}, `sensors` a list of (name, unit,
     value), the others a number; each may be None.
@@ -65,7 +65,7 @@ def tell(app, heap=None, idf_heap=None, uptime_s=None, rssi_dbm=None, temperatur
 
 
 class Metrics:
-    """What is counted, besides the server's own counters."""
+    """The counts that the server does not keep itself."""
 
     gauges = heaps = ()
     sensors = None
@@ -82,7 +82,7 @@ class Metrics:
         self._lag.start(self._app.root().server)
 
     def count(self, request, response):
-        """Count an answer."""
+        """Count a response."""
         statuses = self._statuses
         status = response.status
         if status not in statuses and len(statuses) >= MAX_STATUSES:
@@ -91,7 +91,7 @@ class Metrics:
         self._bytes += response.sent or 0
 
     def answer(self, request):
-        """Return the handler's answer: all of it, a part at a time."""
+        """Return the handler's result, which is sent one part at a time."""
         return Response(self._chunks(), 200, {"Cache-Control": "no-store"}, CONTENT_TYPE)
 
     def _chunks(self):
@@ -139,17 +139,17 @@ class Metrics:
 
 
 class Lag:
-    """How late the loop is: a task sleeps, and looks at the clock when it wakes."""
+    """Measures how late the loop is: a task sleeps, and looks at the clock when it wakes."""
 
     def __init__(self):
         self.count = 0
         self.sum_ms = 0
         self._max_ms = 0  # in this window
-        self._last_max_ms = 0  # in the one before
+        self._last_max_ms = 0  # in the window before
         self._server = None
 
     def start(self, server):
-        """Measure as long as `server` is not closed."""
+        """Measure until `server` is closed."""
         if self._server is not server:
             asyncio.create_task(self._watch(server))
             self._server = server
@@ -159,7 +159,7 @@ class Lag:
         return max(self._max_ms, self._last_max_ms)
 
     async def _watch(self, server):
-        # A server that is closed has no slots.
+        # A closed server has no slots.
         while server.slots:
             before = transport.ticks_ms()
             await transport.sleep_ms(_LAG_MS)
@@ -167,7 +167,7 @@ class Lag:
         self._server = None
 
     def note(self, late_ms):
-        """Count a lag; less than none is the clock's rounding."""
+        """Count a lag; a negative one is the clock's rounding."""
         late_ms = max(0, late_ms)
         self.count += 1
         self.sum_ms += late_ms
@@ -181,11 +181,11 @@ def _told(function):
     try:
         return function() if function else None
     except Exception:
-        return None  # the others can be told all the same
+        return None  # the other values can still be told
 
 
 def _seconds(duration_ms):
-    # Without floating point: a board's has seven digits.
+    # Without floating point: a board's floats have seven digits.
     return "%d.%03d" % (duration_ms // 1000, duration_ms % 1000)
 
 
@@ -198,7 +198,7 @@ def _counter(name, text, value):
 
 
 def _gauge(name, text, value):
-    """Return a gauge's family, or nothing where there is no value, or one that is no number."""
+    """Return the text of a gauge, or "" if there is no value or it is not a number."""
     if value is None or value != value:
         return ""
     return "%slimpet_%s %s\n" % (_head(name, "gauge", text), name, value)

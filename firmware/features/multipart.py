@@ -1,4 +1,4 @@
-"""The parts of a multipart form as a handler reads them: fields and files of any size (RFC 7578).
+"""Reads the parts of a multipart form: fields and files of any size (RFC 7578).
 
 A handler with `stream=True` takes one after another:
 
@@ -16,23 +16,23 @@ from firmware.http import forms
 from firmware.http.errors import HTTPError
 from firmware.http.urls import decode_text
 
-# A form's field, held as text; beyond it is what a file is for.
+# Bytes of a form's field, which is kept as text; more belongs into a file.
 _MAX_TEXT_BYTES = 2048
 
 
 class Parts:
-    """An asynchronous iterator of the Parts in the order they come in; what was not read of one is skipped.
+    """An asynchronous iterator of the Parts in their order; the unread rest of a part is skipped.
 
-    A file field in which nothing was chosen is no part. For a route with `stream=True`. Raises 400 and 413 as
+    A file field without a chosen file is left out. For a route with `stream=True`. Raises 400 and 413 as
     `forms.Multipart` does.
     """
 
     def __init__(self, request):
-        """Raises 415 where the body is no multipart/form-data, 400 for a missing boundary."""
+        """Raises 415 if the body is not multipart/form-data, 400 for a missing boundary."""
         self._parser = forms.Multipart(forms.boundary_of(request.headers.get("content-type")))
         self._stream = request.stream()
         self._events = iter(())
-        self._first = None  # of a part's data, where somebody had to look
+        self._first = None  # the next piece of a part's data, if it was read ahead
         self.is_inside = False
 
     def __aiter__(self):
@@ -57,7 +57,7 @@ class Parts:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        # None cannot come inside of a part: a form that ends there is refused.
+        # A form that ends inside a part is refused, so None never comes there.
         kind, data = await self._next()
         if kind == forms.DATA:
             return data
@@ -65,7 +65,7 @@ class Parts:
         return None
 
     async def _next(self):
-        """Return the next event, or None behind the last one."""
+        """Return the next event, or None after the last one."""
         while True:
             event = next(self._events, None)
             if event:
@@ -79,7 +79,7 @@ class Parts:
 
 
 class Part:
-    """One part: `name` text, `filename` what the client says or None, `content_type` text; an iterator of its data."""
+    """One part: `name` text, `filename` as the client sent it or None, `content_type` text; an iterator of its data."""
 
     def __init__(self, form, head):
         self._form = form
@@ -89,7 +89,7 @@ class Part:
 
     @property
     def safe_filename(self):
-        """The file's name as one that can be stored."""
+        """The file's name, made valid for the storage."""
         return uploads.safe_filename(self.filename or "")
 
     def __aiter__(self):
@@ -103,7 +103,7 @@ class Part:
         return data
 
     async def text(self):
-        """Return a field's value as text. Raises 413 for a long one, 400 for what is not UTF-8."""
+        """Return a field's value as text. Raises 413 for a long one, 400 if it is not UTF-8."""
         value = b""
         async for data in self:
             value += data

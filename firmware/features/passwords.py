@@ -1,6 +1,6 @@
-"""Passwords: stretched to be stored, and verified. (`attempts` has them guessed slowly.)
+"""Stretches passwords to store them, and verifies them. (`attempts` slows down guessing.)
 
-What is stored is text: "pbkdf2-sha256$ITERATIONS$SALT$HASH", salt and hash in hexadecimal (RFC 8018 5.2).
+The record is text: "pbkdf2-sha256$ITERATIONS$SALT$HASH", salt and hash in hexadecimal (RFC 8018 5.2).
 
 How many iterations: MicroPython has no hmac and its sha256 no copy(), so each costs two whole hashes of two blocks. On
 the unix port (1.25, amd64, counted by callgrind) an iteration is 24,600 instructions, some 12,000 of them not SHA's:
@@ -8,7 +8,7 @@ calls, two objects and their digests, their garbage, the copies. An ESP32 needs 
 instructions, 0.1 ms at 240 MHz, while its hash unit does its part in a tenth of that: 5,000 take half a second. (At
 160 MHz, or while something else has the unit, nearly twice as long.)
 
-It is a hundredth of what servers do, so it slows down who has the file no more than that: length is what protects.
+That is a hundredth of what servers use, so an attacker who has the file is slowed down less: a long password protects.
 """
 
 import hashlib
@@ -21,17 +21,17 @@ from firmware.http.native import const
 from firmware.server import transport
 
 ITERATIONS = 5000
-# Ten seconds on a board: a record with more was not meant for it.
+# Ten seconds on a board: a record with more was not made for a board.
 _MAX_ITERATIONS = const(100000)
 # NIST SP 800-132 5.1: 128 bits.
 _SALT_BYTES = const(16)
 _HASH_BYTES = const(32)
 
-# NIST SP 800-63B 5.1.1: 8 characters at least; at most what no person types.
+# NIST SP 800-63B 5.1.1: at least 8 characters; at most more than any person types.
 _MIN_CHARACTERS = const(8)
 _MAX_BYTES = const(256)
 
-# Iterations between two turns of the others: 10 ms on a board.
+# Iterations after which other tasks get a turn: 10 ms on a board.
 _BURST = const(100)
 
 # CPython's, in C.
@@ -39,9 +39,9 @@ _pbkdf2 = getattr(hashlib, "pbkdf2_hmac", None)
 
 
 async def make(password, iterations=ITERATIONS):
-    """Return the record to store for a password (text). Raises 422 for one that is too short, too long or no text.
+    """Return the record of a password (text). Raises 422 if it is too short, too long or not text.
 
-    RFC 7617 2: Basic has no control characters. Blanks alone are a mistake that nobody sees.
+    Control characters are not allowed (RFC 7617 2: Basic has none), nor are blanks alone: nobody sees such a mistake.
     """
     if not password.strip() or any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in password):
         raise HTTPError(422, "A password is printable text, and not blanks alone.")
@@ -53,7 +53,7 @@ async def make(password, iterations=ITERATIONS):
 
 
 async def verify(password, record):
-    """Tell whether a password (text) is that of a record. A record that is none is nobody's."""
+    """Return whether a password (text) matches a record. An invalid record matches none."""
     read = _read(record)
     if not read or len(password.encode()) > _MAX_BYTES:
         return False
@@ -62,7 +62,7 @@ async def verify(password, record):
 
 
 def _read(record):
-    """Return (iterations, salt, digest) of a record, or None."""
+    """Return (iterations, salt, digest) of a record, or None for an invalid one."""
     words = record.split("$") if type(record) is str else ()
     if len(words) != 4 or words[0] != "pbkdf2-sha256" or len(words[1]) > 6 or not words[1].encode().isdigit():
         return None
@@ -78,7 +78,7 @@ def _read(record):
 
 
 async def stretch(password, salt, iterations):
-    """Return 32 bytes of PBKDF2-HMAC-SHA256 (RFC 8018 5.2); others have their turn in between."""
+    """Return 32 bytes of PBKDF2-HMAC-SHA256 (RFC 8018 5.2); other tasks get a turn in between."""
     if _pbkdf2:
         return _pbkdf2("sha256", password, salt, iterations)
     return await _stretch(password, salt, iterations)

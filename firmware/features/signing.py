@@ -1,7 +1,7 @@
-"""What guards sign and compare with: HMAC-SHA256 (RFC 2104), comparison in constant time, random text.
+"""For guards: HMAC-SHA256 (RFC 2104), comparison in constant time, random text.
 
-MicroPython has neither hmac nor secrets. Its sha256 has to be asked for its digest once begun: on an ESP32 an object
-that was not keeps the hash unit, and all others are computed in software.
+MicroPython has neither hmac nor secrets. Always call `digest` of a sha256 object that was begun: on an ESP32 it keeps
+the hash unit until then, and all others are computed in software.
 """
 
 import os
@@ -42,7 +42,7 @@ def sign_hex(key, data):
 
 
 def is_equal(one, other):
-    """Tell whether two bytes objects are equal, in a time that tells nothing but whether their lengths are."""
+    """Return whether two bytes objects are equal. The time reveals only whether their lengths are."""
     return len(one) == len(other) and not _difference(one, other, len(one))
 
 
@@ -57,7 +57,7 @@ def _difference(a: ptr8, b: ptr8, size: int) -> int:
 def random_hex(size_bytes):
     """Return as many random bytes as hexadecimal digits.
 
-    They are the system's; on an ESP32 its noise source's, which is a true one while Wi-Fi is on, as it is here.
+    They come from the system; on an ESP32 from its noise source, which is truly random while Wi-Fi is on.
     """
     return hexlify(os.urandom(size_bytes)).decode()
 
@@ -74,7 +74,7 @@ def put(digest: ptr8, pad: ptr8):
 
 @micropython.viper
 def fold(total: ptr8, digest: ptr8, pad: ptr8):
-    """Do the same, and combine it with a total: a step of PBKDF2 (RFC 8018 5.2)."""
+    """Do the same, and XOR it into a total: a step of PBKDF2 (RFC 8018 5.2)."""
     for at in range(32):
         byte = digest[at]
         total[at] ^= byte

@@ -1,11 +1,11 @@
-"""Server-Sent Events (WHATWG HTML, section 9.2): a feed's values as events that a browser's EventSource takes.
+"""Server-Sent Events (WHATWG HTML, section 9.2): sends a feed's values as events to a browser's EventSource.
 
-A browser that lost its connection comes back with `Last-Event-ID` and gets what the feed's ring still holds. `?since=N`
-says the same for who begins; without either, events begin with the next one. A comment is sent as a sign of life. For
-generators of one's own, `encode` makes an event's bytes.
+A browser that lost its connection comes back with `Last-Event-ID` and gets the values that the feed still keeps.
+`?since=N` does the same for the first connection; without either, events begin with the next value. A comment is sent
+as a sign of life. For your own generators, `encode` makes the bytes of an event.
 
-Where all places for live connections are taken the answer is 503. A browser's EventSource gives up then (its readyState
-is CLOSED, 2, when `onerror` is called): the page has to make a new one, after `Retry-After`, say.
+If all places for live connections are taken, the answer is 503. A browser's EventSource gives up then (its readyState
+is CLOSED, 2, when `onerror` is called): the page must make a new one, for example after `Retry-After`.
 """
 
 from firmware.http.errors import HTTPError
@@ -13,20 +13,20 @@ from firmware.server.receive import is_gone
 from firmware.server.slot import push_parts, wait_live
 from firmware.server.stream import frame_lines
 
-# Milliseconds before a browser comes back.
+# Milliseconds until a browser comes back.
 _RETRY_MS = 2000
 
-# Sweeps between signs of life, 15 s: what the standard advises, for proxies that end what is silent.
+# Sweeps between signs of life, 15 s: the standard advises this because proxies end silent connections.
 _HEARTBEAT_SWEEPS = 30
 
-# Events that go out together, after a pause or a reconnect: what of them the socket does not take has to find a place.
+# Events that are sent together after a pause or a reconnect: the part that the socket does not take needs memory.
 _BATCH_BYTES = 256
 
 
 def encode(data, event=None, id=None):
     """Return an event as bytes; `data` text or bytes of any lines, `event` text, `id` a number or text.
 
-    Raises ValueError for an event or id with a line end: it would begin another field.
+    Raises ValueError for an event or id with a line end, which would begin another field.
     """
     lines = b""
     for name, value in ((b"event", event), (b"id", id)):
@@ -55,16 +55,16 @@ class Events:
         self._feed = feed
         self._request = request
         since = (request.headers.get("last-event-id") or request.args.get("since") or "").encode()
-        # A number that is none is one that was never given out here.
+        # An invalid number was never sent from here.
         self._since = int(since) if since.isdigit() and len(since) <= 9 else feed.last
 
     async def prime(self, slot):
-        """Make the first events: an error until then has a status of its own."""
+        """Make the first events: an error until then still gets its own status."""
         self._follower = self._feed.follow(slot, self._since)
         self._first = self._collect([self._first])
 
     async def end(self):
-        """Follow no more."""
+        """Stop following."""
         if self._follower:
             self._follower.end()
 
@@ -76,7 +76,7 @@ class Events:
         """Send events until the client goes away, is too slow, or the server stops."""
         events, self._first = self._first, None
         try:
-            # Both are there: from here on nothing can be said of a lack of memory.
+            # Both are made before: from here on, a lack of memory could not be reported.
             await push_parts(slot, head)
             await push_parts(slot, self._frame(events))
             while True:
@@ -99,7 +99,7 @@ class Events:
             slot.deadline = 0
 
     def _collect(self, events):
-        """Return the list `events`, with the next ones in it."""
+        """Fill the list `events` with the next ones, and return it."""
         size = 0
         while size < _BATCH_BYTES:
             number = self._follower.take()
@@ -111,7 +111,7 @@ class Events:
         return events
 
     def _frame(self, events):
-        """Return the parts of a chunk that has these events, none as the last one; HTTP/1.0 gets them as they are."""
+        """Return the parts of a chunk with these events; without events, of the last chunk. HTTP/1.0 gets no chunks."""
         size = sum([len(event) for event in events])
         self.sent += size
         if self._request.is_http_1_1():

@@ -1,11 +1,11 @@
-"""HTTPS: the server behind TLS, and the plain port that sends everybody there. Off unless asked for.
+"""HTTPS: the server behind TLS, and a plain port that redirects to it. Off by default.
 
     await app.serve("0.0.0.0", 443, tls=Context("/data/tls"), redirect_port=80)
 
-The key and its certificate are what `python3 -m tools cert` makes: `cert.der` and `key.der` for MicroPython,
-`both.pem` for CPython. Each connection costs 43 KB beyond what a plain one does (mbedTLS with buffers of 16 KB, as on a
-laptop), on an ESP32 outside of MicroPython's heap, and a handshake keeps the only core that serves busy. So a client is
-accepted as a plain one is, and nothing is made for it before it speaks; then a board has one handshake at a time.
+`python3 -m tools cert` makes the key and its certificate: `cert.der` and `key.der` for MicroPython, `both.pem` for
+CPython. Each connection costs 43 KB more than a plain one (mbedTLS with buffers of 16 KB, as on a laptop), on an ESP32
+outside of MicroPython's heap, and a handshake occupies the only core that serves. So a client is accepted like a plain
+one, and costs nothing until it sends something; a board then makes one handshake at a time.
 """
 
 from firmware.http.errors import HTTPError
@@ -29,16 +29,16 @@ except ImportError:
 _FLAGS = const(8)
 
 
-# A handshake's time where only clients of the same address wait, or of one that holds more.
+# A handshake's time if only clients of the same address wait, or of an address with more slots.
 _PATIENCE_SWEEPS = const(10)
 
 
 class Context:
-    """What makes a connection a secure one, with the key and certificate of `folder`. Raises OSError without them."""
+    """Makes connections secure with the key and certificate in `folder`. Raises OSError if there are none."""
 
     def __init__(self, folder):
-        self._shaking = {}  # slots whose handshakes go on: since which sweep
-        self._waiting = []  # slots whose clients wait for theirs
+        self._shaking = {}  # slots with a handshake in progress: the sweep in which it began
+        self._waiting = []  # slots whose clients wait for their handshake
         if ssl:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -60,7 +60,7 @@ class Context:
             self._wrap(slot)
             await converse(slot)
         except OSError:
-            # What a failed handshake leaves open, on MicroPython: its socket then keeps the one below.
+            # A failed handshake leaves this open on MicroPython: the TLS socket keeps the plain one.
             sock.close()
             raise
         finally:
@@ -72,7 +72,7 @@ class Context:
         self._shaking[slot] = slot.server.clock
 
     def _end(self, slot):
-        """A slot's handshake is over: the next one is of an address that holds fewest slots."""
+        """End a slot's handshake: the address with the fewest slots is next."""
         if self._shaking.pop(slot, None) and self._waiting:
             following = self._following(slot.server)
             self._waiting.remove(following)
@@ -80,7 +80,7 @@ class Context:
             following.wake()
 
     def _following(self, server):
-        # Who came first, in the order in which `overload.choose` takes them.
+        # First come, first served, in the order of `overload.choose`.
         best = best_key = None
         try:
             counts = count(server)
@@ -94,10 +94,10 @@ class Context:
         return best or self._waiting[0]
 
     def _wrap(self, slot):
-        """Put TLS into a slot's socket; the handshake comes with the first reads."""
+        """Wrap a slot's socket in TLS; the first reads make the handshake."""
         slot.unwatch()
         sock = slot.sock
-        # What is in it cannot be reached any more, on MicroPython.
+        # On MicroPython the wrapped socket can no longer be reached.
         no_delay(sock)
         sock = self._context.wrap_socket(sock.raw if ssl else sock, server_side=True, do_handshake_on_connect=False)
         slot.sock = secure = Secure(sock) if ssl else sock
@@ -114,7 +114,7 @@ class Context:
             slot.write = secure.write
 
     def look(self, server):
-        """End a handshake that takes long where others wait; each sweep calls this."""
+        """End a handshake that takes long while others wait; each sweep calls this."""
         if not self._waiting:
             return
         counts = count(server)
@@ -129,7 +129,7 @@ class Context:
                         break
 
     def redirect(self, server, port):
-        """Return what listens on the plain port, and sends everybody to the secure one."""
+        """Return the listener of the plain port, which redirects to the secure one."""
         return Redirect(server, port)
 
 
@@ -139,7 +139,7 @@ def _read(path):
 
 
 class Secure:
-    """CPython's socket with TLS, with the reading and writing of MicroPython's streams (see `transport`)."""
+    """CPython's TLS socket, with the read and write of MicroPython's streams (see `transport`)."""
 
     def __init__(self, sock):
         self._sock = sock
@@ -148,14 +148,14 @@ class Secure:
         self.close = sock.close
 
     def readinto(self, buffer):
-        """Return the bytes read, 0 at the end, None where nothing is there yet."""
+        """Return the number of bytes read, 0 at the end, None if nothing is there yet."""
         try:
             return self._sock.recv_into(buffer)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
 
     def write(self, data, size=None):
-        """Return the bytes written, None where nothing fits."""
+        """Return the number of bytes written, None if nothing fits."""
         try:
             return self._sock.send(data if size is None else memoryview(data)[:size])
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -163,19 +163,19 @@ class Secure:
 
 
 class Redirect:
-    """What listens on the plain port, and answers who comes there."""
+    """Listens on the plain port, and redirects its clients."""
 
-    task = parked = None  # it is no task: the reactor calls `ready`
+    task = parked = None  # not a task: the reactor calls `ready`
 
     def __init__(self, server, port):
         self._server = server
-        self._port = port  # of the secure one
+        self._port = port  # the secure port
 
     def ready(self):
         """Accept one client; called by the reactor."""
         server = self._server
         try:
-            # The setup page has to open by itself, and phones look for it without TLS.
+            # Phones look for the setup page without TLS, so it is served here.
             server.admit(server.redirect_socket, self if server.app is server.first else None)
         except Exception as error:
             server.back_off(error)
@@ -184,7 +184,7 @@ class Redirect:
         """Answer one request with 301 (RFC 9110 15.4.2), and close."""
         head_end = read_head(slot)
         while not head_end:
-            # As on the other port: it makes room for a new client.
+            # As on the secure port: this client makes room for a new one.
             await wait(slot, READ, NEW)
             head_end = read_head(slot)
         if head_end < 0:
@@ -205,9 +205,9 @@ class Redirect:
     def _response(self, request):
         host = request.headers.get("host")
         if not host:
-            # HTTP/1.0 need not name one.
+            # HTTP/1.0 requests need no Host.
             raise HTTPError(400, "Use https.")
-        # The guard of hosts, where there is one: nobody is sent elsewhere by a name that is not ours.
+        # The guard of hosts, if there is one: no redirect to a name that is not ours.
         check = getattr(self._server.first, "check_host", None)
         if check:
             check(request)

@@ -1,11 +1,11 @@
-"""Files from clients, of any size, straight to storage. `multipart` has those in forms.
+"""Writes files of any size from clients straight to the storage. `multipart` reads files in forms.
 
     @app.put("/files/<name>", stream=True)
     async def put(request, name):
         await uploads.save(request.stream(), "/data/" + uploads.safe_filename(name), 100000)
 
-A file is written beside, under a name that is not served, and renamed once all of it is there. A client that vanishes
-leaves nothing; a power cut may leave the hidden file, for `clean` at the next start.
+A file is first written under another name, which is not served, and renamed when it is complete. A client that vanishes
+leaves nothing; a power cut may leave the hidden file, which `clean` removes at the next start.
 """
 
 import errno
@@ -19,7 +19,7 @@ _ENOSPC = getattr(errno, "ENOSPC", 28)
 
 # littlefs allows 255; this leaves room for folders before it and for a line on a page.
 _MAX_FILENAME_BYTES = 64
-# Characters, up to 4 bytes each, dot included: a longer one is text that happens to follow a dot.
+# Characters, up to 4 bytes each, dot included: a longer extension is only text after a dot.
 _MAX_EXTENSION = 10
 
 _count = 0
@@ -28,7 +28,7 @@ _count = 0
 async def save(source, path, max_bytes):
     """Write what `source`, an asynchronous iterator, yields to the file `path`, all of it or nothing; return its size.
 
-    Raises 413 beyond `max_bytes`, 507 where the storage is full, and what `source` and the storage raise.
+    Raises 413 for more than `max_bytes`, 507 if the storage is full, and the exceptions of `source` and the storage.
     """
     global _count
     _count += 1
@@ -49,14 +49,14 @@ async def save(source, path, max_bytes):
             raise HTTPError(507, "There is no room left for this file.")
         raise
     except BaseException:
-        # A cancelled task, too: the client has gone, or the server stops.
+        # Also for a cancelled task: the client has gone, or the server stops.
         _remove(beside)
         raise
     return size
 
 
 def clean(folder):
-    """Remove what a power cut left in `folder` and below; to be called before serving."""
+    """Remove unfinished files in `folder` and below, left by a power cut; call it before serving."""
     for name in _names(folder):
         path = "%s/%s" % (folder, name)
         if name.startswith(_PREFIX):
@@ -66,7 +66,7 @@ def clean(folder):
 
 
 def _names(folder):
-    """Yield the names in a folder, one at a time where that is possible: they may be many."""
+    """Yield the names in a folder, one at a time if possible: there may be many."""
     try:
         if hasattr(os, "ilistdir"):
             for entry in os.ilistdir(folder):
@@ -74,7 +74,7 @@ def _names(folder):
         else:
             yield from os.listdir(folder)
     except OSError:
-        pass  # a file, or not there
+        pass  # a file, or missing
 
 
 def _remove(path):
@@ -85,13 +85,13 @@ def _remove(path):
 
 
 def safe_filename(name):
-    """Return the text `name` as one that can be stored: no folders, no reserved characters, not hidden, not empty.
+    """Return the text `name` as a valid file name: no folders, no reserved characters, not hidden, not empty.
 
-    At most 64 bytes of UTF-8; the extension outlasts the cut. Two names may come out the same.
+    At most 64 bytes of UTF-8; a name that is cut keeps its extension. Two names may become the same.
     """
     name = name.replace("\\", "/")
     name = name[name.rfind("/") + 1 :]
-    # Control characters and what FAT and Windows reserve.
+    # Control characters, and characters that FAT and Windows reserve.
     for code in bytes(range(32)) + b'\x7f<>:"|?*':
         name = name.replace(chr(code), "_")
     name = name.strip(". ")
