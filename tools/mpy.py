@@ -28,9 +28,9 @@ LAPTOPS = ("cpython.py", "laptop.py", "testing.py")
 BUNDLES = {
     "core": (
         *("http.dates", "http.errors", "http.jsontext", "http.native", "http.parser", "http.request", "http.response"),
-        *("http.urls", "server.app", "server.connection", "server.limits", "server.listener", "server.loader"),
-        *("server.overload", "server.pieces", "server.receive", "server.refusal", "server.respond", "server.router"),
-        *("server.slot", "server.static"),
+        *("http.urls", "server.app", "server.connection", "server.inplace", "server.limits", "server.listener"),
+        *("server.loader", "server.overload", "server.pieces", "server.receive", "server.refusal", "server.respond"),
+        *("server.router", "server.slot", "server.static"),
         *("server.tasks", "server.transport", "board.budget", "board.clock", "board.memory", "board.wifi"),
         *("features.security_headers", "site.guards", "site.link"),
     ),

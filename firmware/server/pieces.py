@@ -1,15 +1,10 @@
-"""JSON in a heap in pieces: no answer may need more than a piece, neither as it is made nor as hooks see it."""
-
-from io import IOBase
-from json import dump
+"""JSON that hooks see before it is sent, in pieces: no answer may need more than a piece of heap."""
 
 from firmware.http.native import const
 from firmware.http.response import JSON, Response
 
 # With the byte that MicroPython puts behind them: some such pieces find a place in a heap in pieces of 256 bytes.
 _PIECE_BYTES = const(191)
-# Where JSON begins that is made in the buffer for all that is sent: behind the longest head that `respond` puts there.
-_FIRST = const(320)
 
 
 class Pieces(Response):
@@ -54,53 +49,3 @@ class Pieces(Response):
     def seek(self, offset, whence):
         """Go back, from where it is, by `-offset` bytes."""
         self._at += offset
-
-
-def dump_in_place(value, server):
-    """Do as `transport.dump_json`, where the server's `text` has no room to grow."""
-    try:
-        text = InPlace(server)
-        dump(value, text)
-        if text.tell() <= len(server.out) - _FIRST:
-            return text.tell()
-    except MemoryError:
-        pass
-    server.make_room()
-    text = server.text
-    text.seek(0)
-    dump(value, text)
-    return text.tell()
-
-
-class InPlace(IOBase):
-    """What JSON is made in, once, where the server's `text` has no room to grow: the buffer for all that is sent.
-
-    A call for each word makes it slow.
-    """
-
-    def __init__(self, server):
-        self._server = server
-        self._text = server.text
-        self._at = _FIRST
-        server.text = self
-
-    def write(self, data):
-        """Add bytes. What there is no room for is only counted."""
-        first = self._at
-        self._at = at = first + len(data)
-        if at <= len(self._server.out):
-            self._server.out_view[first:at] = data
-        return len(data)
-
-    def seek(self, _):
-        """Begin anew."""
-        self._at = _FIRST
-
-    def tell(self):
-        """Return how many bytes were written."""
-        return self._at - _FIRST
-
-    def readinto(self, view):
-        """Fill a view of that size, which begins before it in the same buffer; the next JSON is made as ever."""
-        view[:] = self._server.out_view[_FIRST : _FIRST + len(view)]
-        self._server.text = self._text

@@ -84,7 +84,7 @@ if MICROPYTHON:
     from json import dump
     from sys import print_exception  # noqa: F401 - for the others to import
 
-    from firmware.server.pieces import dump_in_place
+    from firmware.server.inplace import dump_in_place
 
     ticks_ms = time.ticks_ms
     sleep_ms = asyncio.sleep_ms

@@ -277,7 +277,7 @@ def test_json_that_finds_no_room_has_some_made():
 
 
 IN_PLACE = """
-from firmware.server import pieces, transport
+from firmware.server import inplace, transport
 
 class Server:
     out = bytearray(2880)
@@ -290,7 +290,7 @@ class Server:
 server = Server()
 for count in (1, 100, 2552, 2553):
     server.text = text = transport.new_text(8)
-    size = pieces.dump_in_place({"a": "x" * count}, server)
+    size = inplace.dump_in_place({"a": "x" * count}, server)
     view = server.out_view[10 : 10 + size]
     if size <= 2560:
         transport.take_json(server.text, view)
