@@ -33,7 +33,7 @@ HOT = {
     "server/listener.py": "ready _fail _admit admit place _place _free_slot",
     "server/refusal.py": "drop say_busy _has_answer _write hold sweep _close _end _read_away",
     "server/respond.py": "respond run_hooks send put_plain put_value put_json put_text put_start make_start write",
-    "server/errors.py": "fail plain_page _page _escaped _is_json _prefers_json",
+    "server/errors.py": "fail plain_page _page _page_start _escaped _is_json _prefers_json",
     "server/receive.py": "read_head find_head measure borrow expect_again read_again",
     "server/slot.py": "seat leave finish watched address unwatch",
     "server/app.py": "hooks",

@@ -30,6 +30,9 @@ _END = b"<p><a href=/>Home</a>\n"
 
 _LINE = b"<p><small>Request %s</small></p>\n"
 
+# Status, detail and page of the last error, up to the request's id: most errors are the same.
+_last_page = None, None, b""
+
 
 def fail(slot, request, error):
     """Answer with an error: by the application's page for its status, or the plain one. Returns as `respond`.
@@ -231,13 +234,19 @@ def make_plain(error, request, app=None):
 
 
 def _page(error, id):
-    phrase = reason(error.status)
+    global _last_page
+    if _last_page[0] != error.status or _last_page[1] != error.detail:
+        _last_page = error.status, error.detail, _page_start(error, reason(error.status))
     line = _LINE % id if id else b""
     if error.trace:
         line += b"<pre>%s</pre>\n" % _escaped(error.trace)
+    return Response(_last_page[2] + line + _END, error.status, None, HTML)
+
+
+def _page_start(error, phrase):
     parts = [_START, b"%d " % error.status, phrase, b"</title>\n<h1>", phrase]
-    parts += b"</h1>\n<p>", _escaped(error.detail), b"\n", line, _END
-    return Response(b"".join(parts), error.status, None, HTML)
+    parts += b"</h1>\n<p>", _escaped(error.detail), b"\n"
+    return b"".join(parts)
 
 
 def _document(error, id):

@@ -144,6 +144,8 @@ def fail(request, name):
         "os": OSError(5),
         "410": HTTPError(410),
         "411": HTTPError(411, "", {"X-Why": "so"}),
+        "one": HTTPError(409, "One."),
+        "two": HTTPError(409, "<Two>"),
     }[name]
 
 
@@ -183,6 +185,11 @@ def inner_http_error(request, error):
     return "inner %d" % error.status
 
 
+CONFLICT = (
+    '<!doctype html>\n<html lang=en><meta name=viewport content="width=device-width">\n<title>409 Conflict</title>\n'
+    "<h1>Conflict</h1>\n<p>%s\n<p><a href=/>Home</a>\n"
+)
+
 CASES = [
     ("dict, headers", "GET /json", None, None, 200, {"x-a": "b", "content-type": "application/json"}, {"a": 1}),
     ("text, headers", "GET /text", None, None, 200, {"x-a": "b, c", "content-type": "text/plain"}, "<p>"),
@@ -208,6 +215,9 @@ CASES = [
         "x",
     ),
     ("forget", "GET /forget", None, None, 204, {"set-cookie": "a=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"}, ""),
+    ("page of an error", "GET /raise/one", {"Accept": "text/html"}, None, 409, {}, CONFLICT % "One."),
+    ("page of another one", "GET /raise/two", {"Accept": "text/html"}, None, 409, {}, CONFLICT % "&lt;Two&gt;"),
+    ("page of the first again", "GET /raise/one", {"Accept": "text/html"}, None, 409, {}, CONFLICT % "One."),
     ("redirect", "GET /redirect?to=/x%3Fa=b%26c", None, None, 302, {"location": "/x?a=b&c", "content-length": "0"}, ""),
     ("redirect away", "GET /redirect?to=http://h:1/&status=308", None, None, 308, {"location": "http://h:1/"}, ""),
     ("redirect encodes", "GET /redirect?to=/%C3%BC%20%0D%0A", None, None, 302, {"location": "/%C3%BC%20%0D%0A"}, ""),
