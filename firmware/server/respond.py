@@ -323,7 +323,7 @@ async def send_file(slot, used, file, left):
     bursts = 0
     has_waited = False
     while left:
-        take = min(left, OUT_BYTES - used)
+        take = left if left < OUT_BYTES - used else OUT_BYTES - used
         part = view if used + take == OUT_BYTES else view[: used + take]
         if file.readinto(part[used:] if used else part) != take:
             raise OSError("the file became shorter")
