@@ -20,7 +20,6 @@ import httpx
 import hypothesis
 import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
-from httpx._transports import default
 
 from host_tests.servers import SOCKET_TIMEOUT_S, Interpreter, Server, cpython
 from tools import ROOT, frozen, images, interpreters, mpy
@@ -34,9 +33,6 @@ hypothesis.settings.load_profile("limpet")
 # httpx waits 5 s by itself, which a busy machine may well take.
 for _part in ("connect", "read", "write", "pool"):
     setattr(DEFAULT_TIMEOUT_CONFIG, _part, SOCKET_TIMEOUT_S)
-
-# Each client reads all that this machine trusts, which takes longer than most tests: once will do.
-default.create_ssl_context = functools.lru_cache(default.create_ssl_context)
 
 # What was started in the background of a shell ignores Ctrl-C, and all that it starts: the servers here must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)

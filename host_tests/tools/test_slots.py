@@ -7,7 +7,6 @@ import shutil
 
 import httpx
 import pytest
-from playwright.sync_api import expect
 
 from host_tests import air_board, esp_image
 from host_tests.air_board import FolderBoard
@@ -190,31 +189,3 @@ def test_image_needs_an_administrator(tree, new, monkeypatch):
         for method in ("GET", "PUT", "POST"):
             assert client.request(method, "update/image").status_code == 401
         assert (tree.parent / "ota_1").read_bytes().strip(b"\xff") == b""
-
-
-def test_page_takes_an_image(tree, new, browser):
-    shutil.copytree(ROOT / "firmware/site/www", tree / "firmware/site/www", dirs_exist_ok=True)
-    with FolderBoard(tree) as board:
-        context = browser.profile()
-        # It runs on a laptop, but with a boot.py.
-        status = json.loads(board.wait()) | {"board": "ESP32"}
-        context.route("**/api/status", lambda route: route.fulfill(json=status))
-        page = browser.open(f"{board.url}#/settings", context)
-        card = page.locator(".card", has=page.get_by_role("heading", name="Update", exact=True))
-        for cut in (1, 5000, len(NEW) - 1):
-            card.get_by_label("Choose a file").set_input_files(
-                {"name": "cut.bin", "mimeType": "application/octet-stream", "buffer": NEW[:cut]}
-            )
-            page.get_by_role("dialog").get_by_role("button", name="Update").click()
-            expect(page.locator("#notice")).to_have_text("This is no image of MicroPython.")
-        card.get_by_label("Choose a file").set_input_files(new)
-        page.get_by_role("dialog").get_by_role("button", name="Update").click()
-        expect(card.get_by_role("status")).to_contain_text("The board changes over", timeout=air_board.WAIT_S * 1000)
-        board.wait_for_lives(2)
-        page.close()
-        wait_until_kept(board)
-        assert running(tree) == "ota_1"
-        context.close()
-    browser.forgive("ERR_")
-    app, _ = tool.load(new)
-    assert (tree.parent / "ota_1").read_bytes().startswith(app)
