@@ -170,9 +170,7 @@ def read_image(data: bytes) -> dict[str, str]:
     name = chip_named(boot.chip_id)
     if name is None:
         raise Failure(f"Not an image for an ESP32: unknown chip id {boot.chip_id} in its header.")
-    offset = boots_from(name)
-    table = partitions.read(data, partitions.ADDRESS - offset)
-    app = _part(data, partitions.app(table).at - offset, "app")
+    app = _part(data, _app_at(data, name), "app")
     if app.chip_id != boot.chip_id:
         raise Failure(f"The image is damaged: its bootloader is for {name}, its app for another chip.")
     return {"chip": name, **_describe(app)}
@@ -188,12 +186,17 @@ def read_app(data: bytes) -> tuple[bytes, dict[str, str]]:
         at, found = 0, {"chip": chip_named(first.chip_id), **_describe(first)}
     else:
         found = read_image(data)
-        offset = boots_from(found["chip"])
-        at = partitions.app(partitions.read(data, partitions.ADDRESS - offset)).at - offset
+        at = _app_at(data, found["chip"])
     app = _part(data, at, "app")
     if not app.append_digest:
         raise Failure("The image has no SHA-256 of its app: a board could not tell whether it is whole.")
     return data[at : at + app.data_length + hashlib.sha256().digest_size], found
+
+
+def _app_at(data: bytes, chip: str) -> int:
+    """Return where the app is in a whole image for a chip."""
+    offset = boots_from(chip)
+    return partitions.app(partitions.read(data, partitions.ADDRESS - offset)).at - offset
 
 
 def _magic(app) -> int:

@@ -58,7 +58,7 @@ WEIGH = ON_A_THREAD.format(
         number = 0
         before = after = gc.mem_alloc()
         while after < before + 4000:
-            before = gc.mem_alloc()
+            before = after
             hasattr(sys, "name" + str(number))
             after = gc.mem_alloc()
             number += 1

@@ -7,10 +7,8 @@ not run, is verified there, and started; one that does not come up is taken back
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
-import time
 from pathlib import Path
 
 from tools import console, images, update
@@ -37,17 +35,17 @@ def update_firmware(address: str, file: str | None = None) -> dict:
             raise Failure(f"{image} is for the {found['chip']}, but this board has the {name}: nothing was sent.")
         if len(app) > slots["bytes"]:
             raise Failure(f"{image} does not fit: {len(app):,} bytes, and a slot has {slots['bytes']:,}.")
-        digest = hashlib.sha256(app)
+        digest = hashlib.sha256(app).hexdigest()
         signature = {}
         if info.get("signed"):
-            signature = update.sign(client, digest.hexdigest())
+            signature = update.sign(client, digest)
         console.note(f"{client.address}: {name}, MicroPython {slots['version']} in {slots['slot']}")
-        send(client, app, digest.digest(), f"Writing MicroPython {found['version']} to {slots['other']}")
-        start(client, {"image": digest.hexdigest(), "bytes": len(app), **signature})
+        send(client, app, f"Writing MicroPython {found['version']} to {slots['other']}")
+        start(client, {"image": digest, "bytes": len(app), **signature})
         console.note("Starting anew.")
         now = wait(client, info["run"], slots["other"])
         return {
-            **{"host": client.address, "chip": name, "image": str(image), "sha256": digest.hexdigest()},
+            **{"host": client.address, "chip": name, "image": str(image), "sha256": digest},
             **{"sent_bytes": len(app), "slot": now["slot"], "old_version": slots["version"], "version": now["version"]},
         }
 
@@ -78,12 +76,11 @@ def load(file: str | Path) -> tuple[bytes, dict]:
         raise Failure(f"{file}: {error}") from error
 
 
-def send(client: update.Client, app: bytes, digest: bytes, label: str) -> None:
+def send(client: update.Client, app: bytes, label: str) -> None:
     """Write the application to the slot that does not run."""
-    fields = {"Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:"}
     try:
         with console.progress(label, len(app)) as bar:
-            client.request("PUT", PATH, app, fields, bar.update)
+            client.put(PATH, app, bar.update)
     except Failure as error:
         raise Failure(f"{error} {update.NOTHING_CHANGED}") from error
 
@@ -100,20 +97,12 @@ def start(client: update.Client, wanted: dict) -> None:
 
 def wait(client: update.Client, run: str, slot: str) -> dict:
     """Wait until the board has started anew, and return its slots. Raises Failure where the new one does not run."""
-    deadline = time.monotonic() + update.COMES_BACK_S
-    while time.monotonic() < deadline:
-        if client.has_come_back(run):
-            now = client.json("GET", PATH)
-            if now["slot"] == slot:
-                return now
-            raise Failure(
-                f"The new MicroPython has not come up: the board has gone back to {now['version']}."
-                f"{update.reason(client)}"
-            )
-        time.sleep(update.POLL_EVERY_S)
+    update.come_back(client, run, "A MicroPython that nobody reaches is")
+    now = client.json("GET", PATH)
+    if now["slot"] == slot:
+        return now
     raise Failure(
-        f"The board at {client.address} does not answer any more. A MicroPython that nobody reaches is taken back by"
-        " the board itself: wait some minutes, or start it anew."
+        f"The new MicroPython has not come up: the board has gone back to {now['version']}.{update.reason(client)}"
     )
 
 

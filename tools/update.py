@@ -125,8 +125,12 @@ class Client:
 
     def stage(self, name: str, data: bytes, told: Callable[[int], None] = lambda sent: None) -> None:
         """Send one file; `told` gets how many bytes of it are sent, again and again."""
+        self.put(f"/api/update/files/{name}", data, told)
+
+    def put(self, path: str, data: bytes, told: Callable[[int], None]) -> None:
+        """Send bytes with their digest, which the board verifies; `told`: see `stage`."""
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        self.request("PUT", f"/api/update/files/{name}", data, {"Content-Digest": f"sha-256=:{digest}:"}, told)
+        self.request("PUT", path, data, {"Content-Digest": f"sha-256=:{digest}:"}, told)
 
     def request(
         self,
@@ -377,18 +381,24 @@ def switch(client: Client, plan: Plan) -> None:
 
 def wait(client: Client, plan: Plan, run: str) -> dict:
     """Wait until the board has started anew, and return its state. Raises Failure where it has not the new tree."""
+    info = come_back(client, run, "New files that nobody reaches are")
+    if info["tree"] == plan.tree:
+        return info
+    if info["state"] == "switching":
+        raise Failure("boot.py has not completed the change: look at what it prints (`python3 -m tools monitor`).")
+    raise Failure(f"The new files have not come up: the board has gone back to the old ones.{reason(client)}")
+
+
+def come_back(client: Client, run: str, unreached: str) -> dict:
+    """Wait until the board has started anew, and return its state. Raises Failure, which names the `unreached`."""
     deadline = time.monotonic() + COMES_BACK_S
     while time.monotonic() < deadline:
         info = client.has_come_back(run)
-        if info and info["tree"] == plan.tree:
-            return info
-        if info and info["state"] == "switching":
-            raise Failure("boot.py has not completed the change: look at what it prints (`python3 -m tools monitor`).")
         if info:
-            raise Failure(f"The new files have not come up: the board has gone back to the old ones.{reason(client)}")
+            return info
         time.sleep(POLL_EVERY_S)
     raise Failure(
-        f"The board at {client.address} does not answer any more. New files that nobody reaches are taken back by the"
+        f"The board at {client.address} does not answer any more. {unreached} taken back by the"
         " board itself: wait some minutes, or start it anew."
     )
 

@@ -9,7 +9,7 @@ from firmware.http.native import const
 MAX_UNFINISHED = 3
 
 # In the folder of the trial: it is an image's (firmware/board/image.py).
-_IMAGE = "~image"
+IMAGE_MARK = "~image"
 
 # In safe mode, without a repair: whoever makes some is not interrupted. But an hour is enough for anybody.
 _SAFE_MS = 600000
@@ -22,7 +22,7 @@ def begin(kept):
     A soft reset does not count: somebody is at work at the prompt.
     """
     kept.begun = True
-    if kept.is_on_trial(_IMAGE) and not kept.is_on_trial():
+    if kept.is_on_trial(IMAGE_MARK) and not kept.is_on_trial():
         _leave_image(kept.root + "/.limpet/")
     try:
         kept.storage = board.nvs()
@@ -45,7 +45,7 @@ def begin(kept):
 def confirm(kept):
     """This boot is finished: forget those that were not, and keep the tree that it ran."""
     if kept.is_on_trial():
-        if kept.is_on_trial(_IMAGE):
+        if kept.is_on_trial(IMAGE_MARK):
             _keep_image()
         _end_trial(kept.root + "/.limpet/")
     if kept.storage is None or not kept.unfinished:
@@ -130,7 +130,7 @@ def _end_trial(home):
 
 def _forget(home):
     """Remove what was kept to go back. An image's mark goes last: a start that finds it begins again."""
-    for name in sorted(os.listdir(home), key=lambda name: name == _IMAGE):
+    for name in sorted(os.listdir(home), key=lambda name: name == IMAGE_MARK):
         if name.startswith("~"):
             os.remove(home + name)
 

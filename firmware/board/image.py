@@ -17,7 +17,7 @@ from binascii import hexlify
 from hashlib import sha256
 
 import firmware.board as board
-from firmware.board import update
+from firmware.board import boots, update
 from firmware.http.errors import HTTPError
 from firmware.http.native import const
 
@@ -37,9 +37,6 @@ _BLOCK_BYTES = const(4096)
 _ERASE = const(6)
 
 _PIECE_BYTES = const(1024)
-
-# In the staging folder: the trial is an image's (`boots`).
-_MARK = "~image"
 
 
 def report():
@@ -117,7 +114,7 @@ def commit():
     except OSError:
         pass  # it is there
     # The journal first: an image that nothing here knows of would never be kept.
-    for name, text in ((_MARK, ""), ("~back", ""), ("~there", "~back %strial\n" % home)):
+    for name, text in ((boots.IMAGE_MARK, ""), ("~back", ""), ("~there", "~back %strial\n" % home)):
         with open(home + name, "w") as file:
             file.write(text)
     update.commit()

@@ -12,17 +12,15 @@ _FIRST = const(320)
 def dump_in_place(value, server):
     """Do as `transport.dump_json` if the server's `text` cannot grow."""
     try:
-        text = InPlace(server)
-        dump(value, text)
-        if text.tell() <= len(server.out) - _FIRST:
-            return text.tell()
+        dump(value, InPlace(server))
+        if server.text.tell() > len(server.out) - _FIRST:
+            # The caller makes it in one piece.
+            server.make_room()
     except MemoryError:
-        pass
-    server.make_room()
-    text = server.text
-    text.seek(0)
-    dump(value, text)
-    return text.tell()
+        server.make_room()
+        server.text.seek(0)
+        dump(value, server.text)
+    return server.text.tell()
 
 
 class InPlace(IOBase):

@@ -152,11 +152,10 @@ def put_value(server, request, value):
         value, status = value
     if request.method == "HEAD" or request.reader is not None and not request.reader.done:
         return 0
-    lines = request.answer_lines + request.connection_line
     if _type(value) is _dict or _type(value) is _list:
-        return put_json(server, status, lines, value)
+        return put_json(server, status, request.answer_lines + request.connection_line, value)
     if _type(value) is _str and server.fixed is None:
-        return put_text(server, status + _HTML, lines, value.encode())
+        return put_text(server, status + _HTML, request.answer_lines + request.connection_line, value.encode())
     return 0
 
 
