@@ -130,15 +130,10 @@ class Response:
         """
         if self.headers:
             return self._long_parts(common, (more, self.framing, fixed))
-        return (
-            status_line(self.status),
-            common,
-            self.lines or self._body_lines(self.content_type),
-            more,
-            self.framing,
-            fixed,
-            b"\r\n",
-        )
+        lines = self.lines or self._body_lines(self.content_type)
+        if self.framing:
+            lines += self.framing
+        return status_line(self.status), common, lines, more, fixed, b"\r\n"
 
     def _body_lines(self, kind):
         """Return Content-Type, where it is `kind`, and Content-Length, as far as they are due."""
